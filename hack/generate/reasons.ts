@@ -1,0 +1,57 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  AcceleratedImageReason,
+  PrefetchPolicyReason,
+  READY,
+  RECONCILING,
+  STALLED,
+  WARM,
+} from '../../src/api/v1alpha1/conditions.ts';
+
+const SOURCE = join(import.meta.dirname, '../../src/api/v1alpha1/conditions.ts');
+
+/** A condition type or a reason with the sentence that stands over it in the source. */
+export interface Documented {
+  name: string;
+  text: string;
+}
+
+/** What conditions.ts says in its comments, checked to be complete against what it exports. */
+export interface ConditionDocs {
+  types: Documented[];
+  reasons: Record<string, Documented[]>;
+}
+
+/** Reads the doc comments of conditions.ts. Throws when a condition type or reason has none. */
+export async function conditionDocs(): Promise<ConditionDocs> {
+  const source = await readFile(SOURCE, 'utf8');
+  return {
+    types: [READY, RECONCILING, STALLED, WARM].map((value) =>
+      documented(source, `export const [A-Z]+ = '${value}'`, value),
+    ),
+    reasons: {
+      AcceleratedImage: reasonsOf(source, 'AcceleratedImageReason', AcceleratedImageReason),
+      PrefetchPolicy: reasonsOf(source, 'PrefetchPolicyReason', PrefetchPolicyReason),
+    },
+  };
+}
+
+function reasonsOf(source: string, constant: string, reasons: Record<string, string>): Documented[] {
+  const start = source.indexOf(`export const ${constant} = {`);
+  const block = source.slice(start, source.indexOf('} as const', start));
+  return Object.entries(reasons).map(([key, value]) => documented(block, `${key}: '${value}'`, value));
+}
+
+/** The doc comment directly before a declaration, as one line. */
+function documented(source: string, declaration: string, name: string): Documented {
+  const found = new RegExp(String.raw`/\*\*((?:(?!\*/)[\s\S])*)\*/\s*${declaration}`).exec(source)?.[1];
+  if (found === undefined) throw new Error(`${SOURCE}: ${name} has no doc comment directly before it`);
+  return {
+    name,
+    text: found
+      .replaceAll(/\n\s*\*/g, ' ')
+      .replaceAll(/\s+/g, ' ')
+      .trim(),
+  };
+}

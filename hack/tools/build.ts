@@ -1,0 +1,37 @@
+import { copyFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { GO_BUILD_FLAGS, moduleDirectory, type CargoRecipe, type GoRecipe, type Tool } from './catalogue.ts';
+import { runLogged } from './process.ts';
+
+async function buildGo(recipe: GoRecipe, output: string, log: string, signal?: AbortSignal): Promise<void> {
+  await runLogged('go', ['build', ...GO_BUILD_FLAGS, '-o', output, recipe.package], {
+    cwd: moduleDirectory(recipe.module),
+    env: { CGO_ENABLED: '0', GOWORK: 'off', GOFLAGS: '-mod=readonly' },
+    log,
+    signal,
+  });
+}
+
+async function buildCargo(
+  recipe: CargoRecipe,
+  version: string,
+  into: string,
+  log: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const root = join(into, 'cargo');
+  const bins = recipe.bins.flatMap((bin) => ['--bin', bin]);
+  await runLogged('cargo', ['install', recipe.crate, '--version', version, '--locked', '--root', root, ...bins], {
+    env: { CARGO_TERM_PROGRESS_WHEN: 'never', ...recipe.env },
+    log,
+    signal,
+  });
+  for (const bin of recipe.bins) await copyFile(join(root, 'bin', bin), join(into, bin));
+  await rm(root, { recursive: true });
+}
+
+/** Builds a tool's binaries into a folder. Throws with the end of the log when the build fails. */
+export async function buildTool(tool: Tool, into: string, log: string, signal?: AbortSignal): Promise<void> {
+  if (tool.recipe.kind === 'cargo') return buildCargo(tool.recipe, tool.version, into, log, signal);
+  return buildGo(tool.recipe, join(into, tool.name), log, signal);
+}

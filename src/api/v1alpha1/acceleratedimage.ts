@@ -1,0 +1,279 @@
+import { z } from 'zod';
+import { API_VERSION } from './group.ts';
+import {
+  Bytes,
+  Conditions,
+  Count,
+  Digest,
+  Duration,
+  ImageReference,
+  LocalObjectReference,
+  ObjectMeta,
+  ObjectName,
+  Platform,
+  Time,
+  durationBetween,
+} from './meta.ts';
+
+/** resource.Quantity; the pattern is the one that controller-gen gives it. */
+const Quantity = z
+  .union([
+    z.int(),
+    z
+      .string()
+      .max(32)
+      .regex(
+        /^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$/,
+      ),
+  ])
+  .meta({ 'x-kubernetes-int-or-string': true });
+
+const ResourceList = z.record(z.string().max(63), Quantity).meta({ maxProperties: 8 });
+
+/** The value of a label, as the API server would check it on the Job. */
+const LabelValue = z
+  .string()
+  .max(63)
+  .regex(/^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$/);
+
+/** core/v1 Toleration with the rules that the API server has for it, so that a bad one is refused here and not on the Job. */
+const Toleration = z
+  .object({
+    key: z
+      .string()
+      .max(316)
+      .optional()
+      .meta({ description: 'Key of the taint. Empty: every taint; the operator must then be Exists.' }),
+    operator: z.enum(['Exists', 'Equal']).optional().meta({ description: 'Default: Equal.' }),
+    value: LabelValue.optional().meta({ description: 'Value of the taint, for the operator Equal.' }),
+    effect: z
+      .enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute'])
+      .optional()
+      .meta({ description: 'Effect of the taint. Default: every effect.' }),
+    tolerationSeconds: z
+      .int()
+      .optional()
+      .meta({ format: 'int64', description: 'How long a NoExecute taint is tolerated. Default: for ever.' }),
+  })
+  .meta({
+    'x-kubernetes-validations': [
+      {
+        rule: "has(self.key) && self.key != '' || has(self.operator) && self.operator == 'Exists'",
+        message: 'operator must be Exists when key is empty',
+      },
+      {
+        rule: "!has(self.operator) || self.operator != 'Exists' || !has(self.value) || self.value == ''",
+        message: 'value must be empty when operator is Exists',
+      },
+      {
+        rule: "!has(self.tolerationSeconds) || has(self.effect) && self.effect == 'NoExecute'",
+        message: 'effect must be NoExecute when tolerationSeconds is set',
+      },
+    ],
+  });
+
+const Source = z.object({
+  image: ImageReference.meta({
+    description:
+      'The image as Pods name it: a tag is followed when it moves, a digest never is. Docker Hub short names are allowed.',
+  }),
+  interval: durationBetween('interval', '10s', '168h')
+    .default('5m')
+    .meta({ description: 'How often a tag is resolved again, as a Go duration.' }),
+  pullSecretRef: LocalObjectReference.optional().meta({
+    description: 'Secret of type kubernetes.io/dockerconfigjson that can pull the source.',
+  }),
+});
+
+const Target = z.object({
+  repository: ImageReference.optional().meta({
+    description: "Repository for the artifact, without tag or digest. Default: the source's.",
+    'x-kubernetes-validations': [
+      { rule: "!self.contains('@')", message: 'repository must not carry a digest' },
+      { rule: "!self.split('@')[0].matches(':[^/]*$')", message: 'repository must not carry a tag' },
+    ],
+  }),
+  tagSuffix: z
+    .string()
+    .min(1)
+    .max(64)
+    .regex(/^[A-Za-z0-9._-]+$/)
+    .default('-nydus')
+    .meta({ description: "Appended to the source's tag to name the artifact's." }),
+  pushSecretRef: LocalObjectReference.optional().meta({
+    description: 'Secret of type kubernetes.io/dockerconfigjson that can push to the target. Default: the pull secret.',
+  }),
+});
+
+const Conversion = z.object({
+  format: z.enum(['RafsV6', 'RafsV5']).default('RafsV6').meta({ description: 'File system format of the artifact.' }),
+  platforms: z.array(Platform).min(1).max(8).optional().meta({
+    description: "Platforms to convert. Default: those of the cluster's nodes that the source offers.",
+    'x-kubernetes-list-type': 'set',
+  }),
+  compressor: z.enum(['zstd', 'lz4_block', 'none']).default('zstd').meta({ description: 'Compression of the chunks.' }),
+  prefetchPaths: z.array(z.string().min(2).max(4096).regex(/^\//)).max(256).optional().meta({
+    description: 'Absolute paths that nydusd fetches at once when the image is mounted. Never the whole image.',
+    'x-kubernetes-list-type': 'set',
+  }),
+  resources: z
+    .object({
+      requests: ResourceList.optional().meta({ description: 'Least amount per resource, such as cpu or memory.' }),
+      limits: ResourceList.optional().meta({ description: 'Most per resource.' }),
+    })
+    .optional()
+    .meta({ description: 'Resources of the conversion container.' }),
+  nodeSelector: z.record(z.string().max(316), LabelValue).optional().meta({
+    maxProperties: 16,
+    description: 'Nodes that the Job may run on.',
+  }),
+  tolerations: z
+    .array(Toleration)
+    .max(16)
+    .optional()
+    .meta({ description: 'Tolerations of the Job.', 'x-kubernetes-list-type': 'atomic' }),
+  priorityClassName: ObjectName.optional().meta({ description: 'Priority class of the Job.' }),
+  backoffLimit: z
+    .int()
+    .min(0)
+    .max(10)
+    .default(3)
+    .meta({ format: 'int32', description: 'Failed attempts before the conversion is given up.' }),
+  timeout: durationBetween('timeout', '1m', '24h')
+    .default('1h')
+    .meta({ description: 'Longest time that all attempts of one conversion may take together, as a Go duration.' }),
+});
+
+const Rewrite = z.object({
+  policy: z.enum(['WhenReady', 'Never']).default('WhenReady').meta({
+    description: 'WhenReady rewrites new Pods once the artifact is verified; Never only converts.',
+  }),
+});
+
+export const AcceleratedImageSpec = z
+  .object({
+    source: Source.meta({ description: 'The OCI image to accelerate.' }),
+    target: Target.prefault({}).meta({ description: 'Where the artifact goes.' }),
+    conversion: Conversion.prefault({}).meta({ description: 'How the artifact is made.' }),
+    rewrite: Rewrite.prefault({}).meta({ description: 'Whether Pods are rewritten to the artifact.' }),
+    suspend: z
+      .boolean()
+      .default(false)
+      .meta({ description: 'True: nothing is resolved or converted; what is ready stays in use.' }),
+  })
+  .meta({ description: 'The desired state.' });
+export type AcceleratedImageSpec = z.infer<typeof AcceleratedImageSpec>;
+
+const PlatformImage = z.object({
+  platform: Platform,
+  digest: Digest.meta({ description: 'Digest of the manifest of this platform.' }),
+  size: Bytes.meta({ description: 'Bytes of config and layers as stored in the registry.' }),
+});
+
+export const AcceleratedImageStatus = z
+  .object({
+    observedGeneration: z
+      .int()
+      .min(0)
+      .optional()
+      .meta({ format: 'int64', description: 'The generation that was last reconciled.' }),
+    source: z
+      .object({
+        image: z.string().max(1024).meta({ description: 'The reference that was resolved.' }),
+        digest: Digest.meta({ description: 'What the registry answered: the digest of a manifest or of an index.' }),
+        resolvedAt: Time.meta({ description: 'When the registry last said so.' }),
+        platforms: z
+          .array(PlatformImage.extend({ layers: Count.meta({ description: 'Number of layers.' }) }))
+          .max(16)
+          .optional()
+          .meta({ description: 'The platforms to convert.' }),
+      })
+      .optional()
+      .meta({ description: 'The source as last resolved.' }),
+    artifact: z
+      .object({
+        image: z.string().max(1200).meta({ description: 'What Pods are rewritten to: repository:tag@digest.' }),
+        digest: Digest.meta({ description: 'Digest of the artifact: a manifest, or an index for several platforms.' }),
+        sourceDigest: Digest.meta({ description: 'The source that this artifact was made from.' }),
+        format: z.string().max(16).meta({ description: 'File system format: RafsV6 or RafsV5.' }),
+        builder: z.string().max(128).meta({ description: 'Version of nydus-image.' }),
+        convertedAt: Time.meta({ description: 'When the conversion ended.' }),
+        platforms: z
+          .array(PlatformImage.extend({ bootstrapSize: Bytes.meta({ description: 'Bytes of the bootstrap layer.' }) }))
+          .max(16)
+          .meta({ description: 'The platforms that it holds.' }),
+      })
+      .optional()
+      .meta({ description: 'The newest verified artifact.' }),
+    conversion: z
+      .object({
+        hash: z
+          .string()
+          .max(64)
+          .meta({ description: 'Identity of the conversion: source digest, options and target.' }),
+        job: z.string().max(253).optional().meta({ description: 'Name of the Job.' }),
+        phase: z.enum(['Queued', 'Running', 'Succeeded', 'Failed']).meta({ description: 'How far it is.' }),
+        startedAt: Time.optional().meta({ description: 'When its Job was made.' }),
+        queuePosition: z
+          .int()
+          .min(1)
+          .optional()
+          .meta({ format: 'int32', description: 'Conversions ahead of this one, plus one.' }),
+        progress: z
+          .object({
+            percent: z.int().min(0).max(100).meta({ format: 'int32', description: 'Share that is done, 0 to 100.' }),
+            bytesDone: Bytes.meta({ description: 'Source bytes that are converted.' }),
+            bytesTotal: Bytes.meta({ description: 'Source bytes in all.' }),
+          })
+          .optional()
+          .meta({ description: 'Source bytes that are converted, of all.' }),
+        timings: z
+          .object({
+            queue: Duration.optional().meta({ description: 'From asked for to its Job made.' }),
+            pull: Duration.optional().meta({ description: 'Reading the source layers.' }),
+            build: Duration.optional().meta({ description: 'nydus-image at work.' }),
+            push: Duration.optional().meta({ description: 'Writing to the target registry.' }),
+            verify: Duration.optional().meta({ description: 'Checking the artifact in the registry.' }),
+            total: Duration.optional().meta({ description: 'From asked for to verified.' }),
+          })
+          .optional()
+          .meta({ description: 'Where the time went. Pull, build and push run side by side: they are not a sum.' }),
+        bytesRead: Bytes.optional().meta({ description: 'Bytes read from the source registry.' }),
+        bytesPushed: Bytes.optional().meta({ description: 'Bytes pushed to the target registry.' }),
+        layers: z
+          .object({
+            total: Count.meta({ description: 'Layers of the source.' }),
+            reused: Count.meta({ description: 'Layers that an earlier conversion had already made.' }),
+          })
+          .optional()
+          .meta({ description: 'What was converted and what was reused.' }),
+        message: z.string().max(1024).optional().meta({ description: 'Why it failed.' }),
+      })
+      .optional()
+      .meta({ description: 'The newest conversion.' }),
+    summary: z
+      .object({
+        size: z.string().max(16).optional().meta({ description: 'Size of the source.' }),
+        nydus: z.string().max(16).optional().meta({ description: 'Size of the artifact.' }),
+        took: z.string().max(16).optional().meta({ description: 'Duration of the newest conversion.' }),
+      })
+      .optional()
+      .meta({ description: 'The figures of the printer columns, for people; the exact ones are above.' }),
+    conditions: Conditions.optional(),
+  })
+  .meta({ description: 'The observed state, written by the operator only.' });
+export type AcceleratedImageStatus = z.infer<typeof AcceleratedImageStatus>;
+
+export const AcceleratedImage = z
+  .object({
+    apiVersion: z.literal(API_VERSION),
+    kind: z.literal('AcceleratedImage'),
+    metadata: ObjectMeta,
+    spec: AcceleratedImageSpec,
+    status: AcceleratedImageStatus.optional(),
+  })
+  .meta({
+    description:
+      'An AcceleratedImage keeps a Nydus version of a container image beside it in the registry, in step with its tag, and has new Pods that name the image run the Nydus version. It acts on Pods of its own namespace; in the namespace of the operator it acts on Pods of every namespace that has none of its own for the image.',
+  });
+export type AcceleratedImage = z.infer<typeof AcceleratedImage>;

@@ -1,0 +1,87 @@
+/**
+ * Condition types and reasons: every one that Slipstream writes is here, with its polarity. Reasons are past-tense facts
+ * (or states) that a person can act on; an Event about the same thing carries the same reason.
+ */
+
+/** Sums up an object. Normal-true: True when the object does what it is for. */
+export const READY = 'Ready';
+/** A controller is at work on the object. Abnormal-true: present only while True (kstatus). */
+export const RECONCILING = 'Reconciling';
+/** Nothing will change until a person acts. Abnormal-true: present only while True (kstatus). */
+export const STALLED = 'Stalled';
+/** PrefetchPolicy only. Normal-true: every blob that the next Pods will read was read back from the seed peers. */
+export const WARM = 'Warm';
+
+/** Why a condition of an AcceleratedImage is what it is. */
+export const AcceleratedImageReason = {
+  /** Ready=True: the artifact is in the registry and verified. */
+  Ready: 'Ready',
+  /** Ready=False, Reconciling: the source is being resolved for the first time. */
+  Resolving: 'Resolving',
+  /** Ready=False, Reconciling: the conversion waits for a free place; `status.conversion.queuePosition` says how far back. */
+  Queued: 'Queued',
+  /** Reconciling (Ready=False before the first artifact): a conversion Job is running. */
+  Converting: 'Converting',
+  /** Reconciling: a finished artifact is being checked. */
+  Verifying: 'Verifying',
+  /** Stalled: a field passed the schema but is not usable, such as a reference that is none. */
+  InvalidSpec: 'InvalidSpec',
+  /** Ready=False: the registry answered that the source does not exist. */
+  SourceNotFound: 'SourceNotFound',
+  /** Stalled: the source is an OCI artifact but not a container image. */
+  SourceNotAnImage: 'SourceNotAnImage',
+  /** Stalled: the source offers none of the wanted platforms. */
+  PlatformMissing: 'PlatformMissing',
+  /** Ready=False: the registry refused the credentials. */
+  CredentialsRejected: 'CredentialsRejected',
+  /** Ready=False: the namespace did not grant the operator `get` on the Secret; the message holds the Role to apply. */
+  CredentialsForbidden: 'CredentialsForbidden',
+  /** Ready=False: the Secret does not exist or holds no docker config. */
+  CredentialsMissing: 'CredentialsMissing',
+  /** Ready=False: the registry answered 429; tried again when it said. */
+  RateLimited: 'RateLimited',
+  /** Ready=False: no answer from the registry, or an answer of 5xx. */
+  RegistryUnreachable: 'RegistryUnreachable',
+  /** Stalled: the Job failed for good; the message says why. Tried again when the source or the spec changes. */
+  ConversionFailed: 'ConversionFailed',
+  /** Ready=False: the artifact in the registry is not what was converted. It is never used. */
+  VerificationFailed: 'VerificationFailed',
+  /** Ready=False: a verified artifact has gone from the registry; it is converted again. */
+  ArtifactMissing: 'ArtifactMissing',
+} as const;
+export type AcceleratedImageReason = (typeof AcceleratedImageReason)[keyof typeof AcceleratedImageReason];
+
+/** Why a condition of a PrefetchPolicy is what it is. */
+export const PrefetchPolicyReason = {
+  /** Ready=True: the autoscaler is watched and nothing is in the way of warming. */
+  Watching: 'Watching',
+  /** Reconciling: blobs are on their way to the seed peers. */
+  Warming: 'Warming',
+  /** Warm=True: every blob was read back from the seed peers. */
+  Warm: 'Warm',
+  /** Warm=False: no scale-out has come near since the policy was made. */
+  NotWarmed: 'NotWarmed',
+  /** Warm=False: `mode: DryRun` decides and records only. */
+  DryRun: 'DryRun',
+  /** Warm=False: blobs that were warm are not any more; they are warmed again. */
+  Evicted: 'Evicted',
+  /** Warm=False: the blobs are more bytes than `spec.limits.maxBytes` allows. */
+  OverBudget: 'OverBudget',
+  /** Ready=False: the HorizontalPodAutoscaler does not exist. */
+  AutoscalerNotFound: 'AutoscalerNotFound',
+  /** Ready=False: the scale target does not exist. */
+  TargetNotFound: 'TargetNotFound',
+  /** Stalled: the scale target is of a kind that Slipstream may not read. */
+  TargetForbidden: 'TargetForbidden',
+  /** Stalled: `spec.warm.provider` names no provider of the operator's configuration. */
+  ProviderUnknown: 'ProviderUnknown',
+  /** Ready=False: the provider (Dragonfly manager or seed peers) does not answer. */
+  ProviderUnreachable: 'ProviderUnreachable',
+  /** Ready=False: the provider refused the job or its token. */
+  ProviderRejected: 'ProviderRejected',
+  /** Ready=False: a blob could not be warmed in time. */
+  WarmFailed: 'WarmFailed',
+  /** Ready=False: an image of the target could not be resolved in its registry. */
+  ImageUnresolvable: 'ImageUnresolvable',
+} as const;
+export type PrefetchPolicyReason = (typeof PrefetchPolicyReason)[keyof typeof PrefetchPolicyReason];

@@ -1,0 +1,32 @@
+import { GROUP } from './group.ts';
+
+/** On a Node: true while the node is Ready and lists the configured runtime handler. The RuntimeClass schedules by it. */
+export const NODE_CAPABLE_LABEL = `${GROUP}/nydus`;
+
+/** On a Pod or a Namespace: the value `disabled` opts out of rewriting. */
+export const REWRITE_LABEL = `${GROUP}/rewrite`;
+export const REWRITE_DISABLED = 'disabled';
+
+/** On a Pod: `rewritten`, or `skipped: <Reason>` where an AcceleratedImage names one of its images. */
+export const REWRITE_ANNOTATION = `${GROUP}/rewrite`;
+
+/** On a Pod: JSON object, container name → the reference it had before the rewrite. */
+export const ORIGINAL_IMAGES_ANNOTATION = `${GROUP}/original-images`;
+
+/** On a conversion Job and its Pods: the hash that identifies the conversion. */
+export const CONVERSION_LABEL = `${GROUP}/conversion`;
+
+/** On a conversion Job: the registry host it reads from, for the cap per registry. */
+export const REGISTRY_ANNOTATION = `${GROUP}/registry`;
+
+/** On an artifact's manifest: hash of the options that it was converted with. */
+export const OPTIONS_ANNOTATION = `${GROUP}/options`;
+
+/** On a blob layer of an artifact: the digest of the source layer that it was made from. */
+export const SOURCE_LAYER_ANNOTATION = `${GROUP}/source-layer`;
+
+/** Tells containerd (1.7 to 2.4) which runtime handler, and so which snapshotter, pulls this Pod's images. */
+export const RUNTIME_HANDLER_ANNOTATION = 'io.containerd.cri.runtime-handler';
+
+export const MANAGED_BY_LABEL = 'app.kubernetes.io/managed-by';
+export const MANAGED_BY = 'slipstream';

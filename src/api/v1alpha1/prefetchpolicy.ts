@@ -1,0 +1,175 @@
+import { z } from 'zod';
+import { API_VERSION } from './group.ts';
+import {
+  Bytes,
+  Conditions,
+  Count,
+  Digest,
+  ImageReference,
+  LocalObjectReference,
+  ObjectMeta,
+  ObjectName,
+  Platform,
+  Time,
+  durationBetween,
+} from './meta.ts';
+
+const ScaleTargetRef = z.object({
+  apiVersion: z.string().min(1).max(253).meta({ description: 'For example apps/v1.' }),
+  kind: z.string().min(1).max(63).meta({ description: 'For example Deployment.' }),
+  name: ObjectName.meta({ description: 'Name of the workload, in the same namespace.' }),
+});
+
+const Autoscaler = z.object({
+  threshold: z
+    .string()
+    .max(5)
+    .regex(/^(0(\.[0-9]{1,3})?|1(\.0{1,3})?)$/)
+    .default('0.85')
+    .meta({
+      description:
+        'Warm once a metric passes this share of its target, as a decimal string from 0 to 1; the HorizontalPodAutoscaler itself acts at 1 plus its tolerance.',
+    }),
+  horizon: durationBetween('horizon', '0s', '1h').default('60s').meta({
+    description:
+      'Below the threshold, warm too if the trend of the metric crosses the target within this time, as a Go duration. 0s: never by trend.',
+  }),
+});
+
+export const PrefetchPolicySpec = z
+  .object({
+    scaleTargetRef: ScaleTargetRef.optional().meta({
+      description: 'The workload that scales out; its HorizontalPodAutoscaler is found by it.',
+    }),
+    horizontalPodAutoscalerRef: LocalObjectReference.optional().meta({
+      description: 'The autoscaler; the workload follows from it.',
+    }),
+    images: z.array(ImageReference).max(16).optional().meta({
+      description: "Images to warm. Default: what the target's Pod template will run, after rewriting.",
+      'x-kubernetes-list-type': 'set',
+    }),
+    triggers: z
+      .object({
+        autoscaler: Autoscaler.prefault({}).meta({
+          description: 'What the HorizontalPodAutoscaler and its metrics say.',
+        }),
+      })
+      .prefault({})
+      .meta({ description: 'When to warm.' }),
+    warm: z
+      .object({
+        provider: z
+          .string()
+          .min(1)
+          .max(63)
+          .default('default')
+          .meta({ description: "A provider of the operator's configuration." }),
+        timeout: durationBetween('timeout', '1s', '1h')
+          .default('5m')
+          .meta({ description: 'Longest time that one warm may take, as a Go duration.' }),
+      })
+      .prefault({})
+      .meta({ description: 'How to warm.' }),
+    limits: z
+      .object({
+        maxBytes: z
+          .string()
+          .max(32)
+          .regex(/^[0-9]+(\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$/)
+          .default('20Gi')
+          .meta({ description: 'Most bytes that one warm may bring to the seed peers.' }),
+        cooldown: durationBetween('cooldown', '0s', '24h').default('5m').meta({
+          description:
+            'Shortest time between two warms of the same images, unless they were evicted, as a Go duration.',
+        }),
+      })
+      .prefault({})
+      .meta({ description: 'What keeps warming from becoming a storm.' }),
+    mode: z
+      .enum(['Warm', 'DryRun'])
+      .default('Warm')
+      .meta({ description: 'DryRun decides and records, and warms nothing.' }),
+    suspend: z.boolean().default(false).meta({ description: 'True: nothing is decided or warmed.' }),
+  })
+  .meta({
+    description: 'The desired state.',
+    'x-kubernetes-validations': [
+      {
+        rule: 'has(self.scaleTargetRef) != has(self.horizontalPodAutoscalerRef)',
+        message: 'exactly one of scaleTargetRef and horizontalPodAutoscalerRef must be set',
+      },
+    ],
+  });
+export type PrefetchPolicySpec = z.infer<typeof PrefetchPolicySpec>;
+
+export const WarmImage = z.object({
+  image: z.string().max(1200).meta({ description: 'The reference that new Pods will run.' }),
+  digest: Digest.meta({ description: 'Digest of the manifest of the platform.' }),
+  platform: Platform,
+  state: z.enum(['Pending', 'Warming', 'Warm', 'NotWarm']).meta({ description: 'How far it is.' }),
+  blobs: z
+    .object({
+      total: Count.meta({ description: 'Blobs that a new Pod reads.' }),
+      warm: Count.meta({ description: 'Blobs that were read back from every seed peer.' }),
+    })
+    .meta({ description: 'How many of its blobs are warm.' }),
+  bytes: Bytes.meta({ description: 'Bytes of all its blobs.' }),
+  verifiedAt: Time.optional().meta({ description: 'When all its blobs were last read back from the seed peers.' }),
+  reason: z.string().max(64).optional().meta({ description: 'Why it is not warm, CamelCase.' }),
+  message: z.string().max(1024).optional().meta({ description: 'The same for a person.' }),
+});
+export type WarmImage = z.infer<typeof WarmImage>;
+
+export const PrefetchPolicyStatus = z
+  .object({
+    observedGeneration: z
+      .int()
+      .min(0)
+      .optional()
+      .meta({ format: 'int64', description: 'The generation that was last reconciled.' }),
+    horizontalPodAutoscaler: z.string().max(253).optional().meta({ description: 'The autoscaler that is watched.' }),
+    target: z.string().max(320).optional().meta({ description: 'Kind/name of the workload.' }),
+    replicas: z.string().max(24).optional().meta({ description: 'Replicas now→expected, for the printer column.' }),
+    decision: z
+      .object({
+        trigger: z.enum(['Autoscaler']).meta({ description: 'The trigger that saw it.' }),
+        reason: z.string().max(64).meta({ description: 'Which signal of the trigger it was.' }),
+        message: z.string().max(1024).meta({ description: 'The same for a person, with the figures.' }),
+        at: Time.meta({ description: 'When it was decided.' }),
+        currentReplicas: Count.meta({ description: 'Replicas at that time.' }),
+        expectedReplicas: Count.meta({ description: 'Replicas that the scale-out would lead to.' }),
+        warmStartedAt: Time.optional().meta({ description: 'When the warm that followed was started.' }),
+        warmVerifiedAt: Time.optional().meta({ description: 'When every blob was read back from the seed peers.' }),
+        scaledAt: Time.optional().meta({ description: 'When the HorizontalPodAutoscaler scaled out after it.' }),
+        leadTime: z
+          .string()
+          .max(32)
+          .optional()
+          .meta({ description: 'From warm verified to the scale-out; negative if it came too late.' }),
+      })
+      .optional()
+      .meta({ description: 'The newest decision that a scale-out is near.' }),
+    images: z.array(WarmImage).max(16).optional().meta({
+      description: 'The images that new Pods of the target would run, per platform.',
+      'x-kubernetes-list-type': 'atomic',
+    }),
+    warm: z.string().max(24).optional().meta({ description: 'Warm blobs of all, for the printer column.' }),
+    lastWarmAt: Time.optional().meta({ description: 'When the newest warm was verified.' }),
+    conditions: Conditions.optional(),
+  })
+  .meta({ description: 'The observed state, written by the operator only.' });
+export type PrefetchPolicyStatus = z.infer<typeof PrefetchPolicyStatus>;
+
+export const PrefetchPolicy = z
+  .object({
+    apiVersion: z.literal(API_VERSION),
+    kind: z.literal('PrefetchPolicy'),
+    metadata: ObjectMeta,
+    spec: PrefetchPolicySpec,
+    status: PrefetchPolicyStatus.optional(),
+  })
+  .meta({
+    description:
+      'A PrefetchPolicy warms the Dragonfly seed peers with the blobs that the next Pods of a workload will read, before its HorizontalPodAutoscaler scales it out, and proves that they are warm.',
+  });
+export type PrefetchPolicy = z.infer<typeof PrefetchPolicy>;

@@ -1,0 +1,103 @@
+import { readFile } from 'node:fs/promises';
+import { load } from 'js-yaml';
+import { z } from 'zod';
+
+const Host = z.string().min(1).max(253);
+
+const RegistrySettings = z.strictObject({
+  /** Registry host as it stands in references, such as `registry.example.com:5000` or `docker.io`. */
+  host: Host,
+  /** Speak HTTP instead of HTTPS to this host. Never tried unless said here. */
+  plainHTTP: z.boolean().default(false),
+  /** PEM bundle that signs the host's certificate, where the system's does not. */
+  ca: z.string().optional(),
+  /** Secret (kubernetes.io/dockerconfigjson) in the operator's namespace with which the operator itself reads this host. */
+  credentialsSecret: z.string().optional(),
+  /** Namespaces whose objects may use `credentialsSecret`; `*` means every one. */
+  namespaces: z.array(z.string()).default([]),
+});
+export type RegistrySettings = z.infer<typeof RegistrySettings>;
+
+/** Where seed peers are: fixed proxy URLs, or the endpoints of a Service. */
+const Seeds = {
+  /** Proxy URLs of the seed peers, such as `http://10.0.0.7:4001`. */
+  endpoints: z.array(z.url()).default([]),
+  /** Service whose ready endpoints are the seed peers. */
+  service: z.strictObject({ namespace: z.string(), name: z.string(), port: z.int().default(4001) }).optional(),
+};
+
+const SeedPeersSettings = z.strictObject({ name: z.string(), type: z.literal('seedPeers'), ...Seeds });
+
+const ManagerSettings = z.strictObject({
+  name: z.string(),
+  type: z.literal('manager'),
+  /** Base URL of the Dragonfly manager's Open API. */
+  url: z.url(),
+  /** Secret in the operator's namespace whose key `token` holds a personal access token with the scope `job`. */
+  tokenSecret: z.string(),
+  /** Scheduler clusters to warm; empty means all. */
+  clusterIDs: z.array(z.int()).default([]),
+  scope: z.enum(['single_seed_peer', 'all_seed_peers']).default('all_seed_peers'),
+  ...Seeds,
+});
+
+const ProviderSettings = z
+  .discriminatedUnion('type', [SeedPeersSettings, ManagerSettings])
+  .refine((p) => p.endpoints.length > 0 || p.service !== undefined, {
+    error: 'a provider needs endpoints or a service: what is warm is verified by reading back from the seed peers',
+  });
+export type ProviderSettings = z.infer<typeof ProviderSettings>;
+
+/** The operator's configuration file. */
+export const Config = z.strictObject({
+  /** Runtime handler that capable nodes list in `status.runtimeHandlers`. */
+  runtimeHandler: z.string().default('nydus'),
+  /** RuntimeClass set on rewritten Pods; empty where Nydus is every node's default snapshotter. */
+  runtimeClassName: z.string().default('nydus'),
+  registries: z.array(RegistrySettings).default([]),
+  providers: z.array(ProviderSettings).default([]),
+  conversion: z.strictObject({
+    /** Image of the conversion Jobs: the operator's own. */
+    image: z.string(),
+    imagePullSecrets: z.array(z.string()).default([]),
+    /** Conversion Jobs that may run at once in the cluster. */
+    maxConcurrent: z.int().min(1).default(4),
+    /** Conversion Jobs that may read from one registry at once. */
+    maxConcurrentPerRegistry: z.int().min(1).default(2),
+    /** Size limit of a Job's scratch volume. */
+    workSizeLimit: z.string().default('20Gi'),
+  }),
+  rewriting: z
+    .strictObject({
+      /** Kinds of Pod owners, as `Kind.group`, that do not mind a changed image, beside the built-in workloads. */
+      extraOwnerKinds: z.array(z.string()).default([]),
+    })
+    .prefault({}),
+});
+export type Config = Readonly<z.infer<typeof Config>>;
+
+/** Says which setting is wrong, and how. */
+export class ConfigError extends Error {
+  override name = 'ConfigError';
+}
+
+/**
+ * Reads and validates the configuration file (YAML).
+ * @throws ConfigError naming the file, each wrong field and what is wrong with it.
+ */
+export async function loadConfig(path: string): Promise<Config> {
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw new ConfigError(`cannot read the configuration file ${path}: ${String(error)}`, { cause: error });
+  });
+  let raw: unknown;
+  try {
+    raw = load(text);
+  } catch (error) {
+    throw new ConfigError(`${path} is not YAML: ${String(error)}`, { cause: error });
+  }
+  const parsed = Config.safeParse(raw);
+  if (!parsed.success) {
+    throw new ConfigError(`${path} is not valid:\n${z.prettifyError(parsed.error)}`);
+  }
+  return Object.freeze(parsed.data);
+}

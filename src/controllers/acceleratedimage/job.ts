@@ -1,0 +1,136 @@
+import type { AcceleratedImage } from '../../api/v1alpha1/acceleratedimage.ts';
+import { API_VERSION } from '../../api/v1alpha1/group.ts';
+import {
+  CONVERSION_LABEL,
+  MANAGED_BY,
+  MANAGED_BY_LABEL,
+  REGISTRY_ANNOTATION,
+  REWRITE_DISABLED,
+  REWRITE_LABEL,
+} from '../../api/v1alpha1/labels.ts';
+import type { Config } from '../../config.ts';
+import { DOCKER_CONFIG_DIRECTORIES, EXIT_PERMANENT } from '../../converter/command.ts';
+import type { ConvertRequest } from '../../converter/options.ts';
+import type { Job } from '../../kube/resources.ts';
+import { parseDuration } from '../duration.ts';
+
+/** Seconds that a finished Job stays, for people to read its log. */
+const KEEP_FINISHED_SECONDS = 3600;
+const SCRATCH = '/work';
+/** The user of the operator's image (Dockerfile). */
+const NON_ROOT = 65532;
+
+export interface JobRequest {
+  image: AcceleratedImage;
+  name: string;
+  hash: string;
+  /** Registry host that is read from. */
+  registry: string;
+  convert: Omit<ConvertRequest, 'workDir'>;
+}
+
+/**
+ * The Job that converts one image. Its Pod meets the `restricted` Pod Security level, holds no Kubernetes permission, and
+ * mounts the Secrets of its own namespace, which the operator need not read for that.
+ */
+export function buildJob({ image, name, hash, registry, convert }: JobRequest, config: Config): Job {
+  const { namespace } = image.metadata;
+  const { conversion, source, target } = image.spec;
+  const labels = { [MANAGED_BY_LABEL]: MANAGED_BY, [CONVERSION_LABEL]: hash };
+  const pullSecret = source.pullSecretRef?.name;
+  const pushSecret = target.pushSecretRef?.name ?? pullSecret;
+  const secrets = [
+    ...(pullSecret === undefined
+      ? []
+      : [{ name: 'pull', secretName: pullSecret, mountPath: DOCKER_CONFIG_DIRECTORIES.source }]),
+    ...(pushSecret === undefined
+      ? []
+      : [{ name: 'push', secretName: pushSecret, mountPath: DOCKER_CONFIG_DIRECTORIES.target }]),
+  ];
+  const request: ConvertRequest = { ...convert, workDir: SCRATCH };
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: {
+      name,
+      namespace,
+      labels,
+      annotations: { [REGISTRY_ANNOTATION]: registry },
+      ownerReferences: [
+        {
+          apiVersion: API_VERSION,
+          kind: 'AcceleratedImage',
+          name: image.metadata.name,
+          uid: image.metadata.uid,
+          controller: true,
+          blockOwnerDeletion: false,
+        },
+      ],
+    },
+    spec: {
+      backoffLimit: conversion.backoffLimit,
+      activeDeadlineSeconds: Math.ceil(parseDuration(conversion.timeout) / 1000),
+      ttlSecondsAfterFinished: KEEP_FINISHED_SECONDS,
+      podFailurePolicy: {
+        rules: [
+          { action: 'FailJob', onExitCodes: { containerName: 'convert', operator: 'In', values: [EXIT_PERMANENT] } },
+          { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
+        ],
+      },
+      template: {
+        metadata: { labels: { ...labels, [REWRITE_LABEL]: REWRITE_DISABLED } },
+        spec: {
+          restartPolicy: 'Never',
+          automountServiceAccountToken: false,
+          enableServiceLinks: false,
+          ...optional(
+            'imagePullSecrets',
+            nonEmpty(config.conversion.imagePullSecrets)?.map((secret) => ({ name: secret })),
+          ),
+          ...optional('nodeSelector', conversion.nodeSelector),
+          ...optional('tolerations', conversion.tolerations),
+          ...optional('priorityClassName', conversion.priorityClassName),
+          securityContext: {
+            runAsNonRoot: true,
+            runAsUser: NON_ROOT,
+            runAsGroup: NON_ROOT,
+            fsGroup: NON_ROOT,
+            seccompProfile: { type: 'RuntimeDefault' },
+          },
+          containers: [
+            {
+              name: 'convert',
+              image: config.conversion.image,
+              args: ['convert', '--request', JSON.stringify(request)],
+              securityContext: {
+                allowPrivilegeEscalation: false,
+                readOnlyRootFilesystem: true,
+                capabilities: { drop: ['ALL'] },
+              },
+              ...optional('resources', conversion.resources),
+              volumeMounts: [
+                { name: 'work', mountPath: SCRATCH },
+                ...secrets.map((secret) => ({ name: secret.name, mountPath: secret.mountPath, readOnly: true })),
+              ],
+            },
+          ],
+          volumes: [
+            { name: 'work', emptyDir: { sizeLimit: config.conversion.workSizeLimit } },
+            ...secrets.map((secret) => ({
+              name: secret.name,
+              secret: { secretName: secret.secretName, items: [{ key: '.dockerconfigjson', path: 'config.json' }] },
+            })),
+          ],
+        },
+      },
+    },
+  } as Job;
+}
+
+function nonEmpty<T>(items: readonly T[]): readonly T[] | undefined {
+  return items.length === 0 ? undefined : items;
+}
+
+function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
+  return value === undefined ? {} : ({ [key]: value } as { [P in K]?: V });
+}

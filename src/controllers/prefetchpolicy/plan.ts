@@ -1,0 +1,112 @@
+import { PrefetchPolicyReason as Reason } from '../../api/v1alpha1/conditions.ts';
+import type { Config } from '../../config.ts';
+import type { Blob, WarmImage } from '../../dragonfly/provider.ts';
+import type { Credentials } from '../../registry/auth.ts';
+import type { RegistryClient } from '../../registry/client.ts';
+import { RegistryError } from '../../registry/errors.ts';
+import { parseReference } from '../../registry/reference.ts';
+import type { Reference } from '../../registry/reference.ts';
+import { apiHost } from '../../registry/reference.ts';
+import { isIndex } from '../../registry/schema.ts';
+import type { Index } from '../../registry/schema.ts';
+import { waiting } from '../reconcile-error.ts';
+
+const RETRY_MS = 30_000;
+
+/** One image for one platform, as a new Pod will read it: exactly these blobs, and what they weigh. */
+export interface PlannedImage {
+  image: string;
+  digest: string;
+  platform: string;
+  bytes: number;
+  warm: WarmImage;
+}
+
+export interface PlanOptions {
+  registry: RegistryClient;
+  config: Config;
+  /** Platforms of the nodes that the target's Pods may run on. */
+  platforms: readonly string[];
+  credentialsFor(reference: Reference): Promise<Credentials | undefined>;
+  signal: AbortSignal;
+}
+
+/**
+ * What to warm for a list of references: the platform's own manifest of each (never a tag, never an index, which would warm
+ * other platforms and formats with it), its config and its layers.
+ * @throws ReconcileError ImageUnresolvable
+ */
+export async function planImages(images: readonly string[], options: PlanOptions): Promise<PlannedImage[]> {
+  const planned = await Promise.all([...new Set(images)].map((image) => planImage(image, options)));
+  return planned.flat();
+}
+
+async function planImage(image: string, options: PlanOptions): Promise<PlannedImage[]> {
+  const reference = parseReference(image);
+  try {
+    const credentials = await options.credentialsFor(reference);
+    const call = { credentials, signal: options.signal };
+    const root = await options.registry.manifest(reference, call);
+    const digests = isIndex(root.manifest)
+      ? childrenFor(root.manifest, options.platforms)
+      : [{ platform: options.platforms[0] ?? 'linux/amd64', digest: root.descriptor.digest }];
+    if (digests.length === 0) {
+      throw waiting(
+        Reason.ImageUnresolvable,
+        `${image} offers none of ${options.platforms.join(', ')}, the platforms of the nodes`,
+        RETRY_MS,
+      );
+    }
+    const authorization = await options.registry.authorization(reference, call);
+    return await Promise.all(
+      digests.map(async ({ platform, digest }) => {
+        const { manifest } = await options.registry.manifest({ ...reference, digest }, call);
+        if (isIndex(manifest)) {
+          throw waiting(
+            Reason.ImageUnresolvable,
+            `${digest} of ${image} is an index inside an index, which no runtime can pull`,
+            RETRY_MS,
+          );
+        }
+        const base = repositoryUrl(reference, options.config);
+        const blobs = [manifest.config, ...manifest.layers].map((layer): Blob => ({
+          registry: reference.registry,
+          repository: reference.repository,
+          digest: layer.digest,
+          size: layer.size,
+          url: `${base}/blobs/${layer.digest}`,
+        }));
+        const distinct = [...new Map(blobs.map((blob) => [blob.digest, blob])).values()];
+        return {
+          image,
+          digest,
+          platform,
+          bytes: distinct.reduce((sum, blob) => sum + blob.size, 0),
+          warm: {
+            manifestUrl: `${base}/manifests/${digest}`,
+            platform,
+            blobs: distinct,
+            ...(authorization === undefined ? {} : { authorization }),
+          },
+        };
+      }),
+    );
+  } catch (error) {
+    if (error instanceof RegistryError) {
+      throw waiting(Reason.ImageUnresolvable, error.message, error.retryAfter ?? RETRY_MS, error);
+    }
+    throw error;
+  }
+}
+
+function childrenFor(index: Index, platforms: readonly string[]): { platform: string; digest: string }[] {
+  return index.manifests.flatMap(({ platform, digest }) => {
+    const name = platform === undefined ? '' : `${platform.os}/${platform.architecture}`;
+    return platforms.includes(name) ? [{ platform: name, digest }] : [];
+  });
+}
+
+function repositoryUrl({ registry, repository }: Reference, config: Config): string {
+  const plain = config.registries.find(({ host }) => host === registry)?.plainHTTP === true;
+  return `${plain ? 'http' : 'https'}://${apiHost(registry)}/v2/${repository}`;
+}

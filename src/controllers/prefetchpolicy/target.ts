@@ -1,0 +1,96 @@
+import type { PrefetchPolicy } from '../../api/v1alpha1/prefetchpolicy.ts';
+import { PrefetchPolicyReason as Reason } from '../../api/v1alpha1/conditions.ts';
+import type { KubeClient } from '../../kube/client.ts';
+import { isForbidden, isNotFound } from '../../kube/errors.ts';
+import { daemonSets, deployments, replicaSets, statefulSets } from '../../kube/resources.ts';
+import type { Deployment, HorizontalPodAutoscaler } from '../../kube/resources.ts';
+import { stalled, waiting } from '../reconcile-error.ts';
+
+const RETRY_MS = 30_000;
+
+export type PodTemplate = NonNullable<Deployment['spec']>['template'];
+
+/** Workloads whose Pod template the operator may read. */
+const READABLE = {
+  Deployment: deployments,
+  StatefulSet: statefulSets,
+  ReplicaSet: replicaSets,
+  DaemonSet: daemonSets,
+} as const;
+
+/**
+ * The autoscaler that a policy is about: the one it names, or the one that scales its target.
+ * @throws ReconcileError AutoscalerNotFound
+ */
+export function findAutoscaler(
+  policy: PrefetchPolicy,
+  hpas: readonly HorizontalPodAutoscaler[],
+): HorizontalPodAutoscaler {
+  const found = hpas.find((hpa) => concerns(policy, hpa));
+  if (found === undefined) {
+    const { scaleTargetRef, horizontalPodAutoscalerRef } = policy.spec;
+    const wanted =
+      scaleTargetRef === undefined
+        ? `HorizontalPodAutoscaler ${policy.metadata.namespace}/${horizontalPodAutoscalerRef?.name}`
+        : `a HorizontalPodAutoscaler for ${scaleTargetRef.kind} ${policy.metadata.namespace}/${scaleTargetRef.name}`;
+    throw waiting(Reason.AutoscalerNotFound, `${wanted} does not exist; create it, or correct the spec`, RETRY_MS);
+  }
+  return found;
+}
+
+/** Whether a policy watches this autoscaler. */
+export function concerns({ metadata, spec }: PrefetchPolicy, hpa: HorizontalPodAutoscaler): boolean {
+  if (metadata.namespace !== hpa.metadata.namespace) {
+    return false;
+  }
+  const target = hpa.spec?.scaleTargetRef;
+  return spec.scaleTargetRef === undefined
+    ? hpa.metadata.name === spec.horizontalPodAutoscalerRef?.name
+    : target?.kind === spec.scaleTargetRef.kind && target.name === spec.scaleTargetRef.name;
+}
+
+/**
+ * The Pod template of the workload that an autoscaler scales.
+ * @throws ReconcileError TargetForbidden, TargetNotFound
+ */
+export async function readTemplate(
+  client: KubeClient,
+  hpa: HorizontalPodAutoscaler,
+  signal: AbortSignal,
+): Promise<PodTemplate> {
+  const namespace = hpa.metadata.namespace ?? '';
+  const { kind = '', name = '' } = hpa.spec?.scaleTargetRef ?? {};
+  const label = `${kind} ${namespace}/${name}`;
+  const resource = Object.entries(READABLE).find(([readable]) => readable === kind)?.[1];
+  if (resource === undefined) {
+    throw stalled(
+      Reason.TargetForbidden,
+      `${label}: Slipstream reads the Pod template of ${Object.keys(READABLE).join(', ')} only; list the images under spec.images`,
+    );
+  }
+  try {
+    const workload = await client.get<{ metadata: { name: string }; spec?: { template: PodTemplate } }>(
+      resource,
+      { namespace, name },
+      signal,
+    );
+    return workload.spec?.template ?? {};
+  } catch (error) {
+    if (isNotFound(error)) {
+      throw waiting(
+        Reason.TargetNotFound,
+        `${label} does not exist; create it, or correct the HorizontalPodAutoscaler`,
+        RETRY_MS,
+        error,
+      );
+    }
+    if (isForbidden(error)) {
+      throw stalled(
+        Reason.TargetForbidden,
+        `Slipstream may not read ${label}; list the images under spec.images`,
+        error,
+      );
+    }
+    throw error;
+  }
+}

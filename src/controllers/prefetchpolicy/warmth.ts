@@ -1,0 +1,57 @@
+import type { WarmImage } from '../../api/v1alpha1/prefetchpolicy.ts';
+import type { BlobState } from '../../dragonfly/provider.ts';
+import type { PlannedImage } from './plan.ts';
+
+/**
+ * What verification found of one image. A blob is warm when every seed peer that answered for it has all of it; an image is
+ * Warm when all its blobs are.
+ */
+export function warmth(planned: PlannedImage, states: readonly BlobState[], now: Date): WarmImage {
+  const total = planned.warm.blobs.length;
+  const cold = states.filter((state) => !state.warm);
+  const warmDigests = planned.warm.blobs.filter(
+    ({ digest }) => states.some((state) => state.digest === digest) && !cold.some((state) => state.digest === digest),
+  );
+  const isWarm = warmDigests.length === total;
+  const worst = cold[0];
+  return {
+    image: planned.image,
+    digest: planned.digest,
+    platform: planned.platform,
+    state: isWarm ? 'Warm' : 'NotWarm',
+    blobs: { total, warm: warmDigests.length },
+    bytes: planned.bytes,
+    ...(isWarm ? { verifiedAt: now.toISOString() } : {}),
+    ...(worst?.reason === undefined ? {} : { reason: worst.reason }),
+    ...(worst?.message === undefined ? {} : { message: worst.message.slice(0, 1024) }),
+  };
+}
+
+/** An image before anything is known of its warmth. */
+export function unverified(planned: PlannedImage, state: 'Pending' | 'Warming', warm = 0): WarmImage {
+  return {
+    image: planned.image,
+    digest: planned.digest,
+    platform: planned.platform,
+    state,
+    blobs: { total: planned.warm.blobs.length, warm },
+    bytes: planned.bytes,
+  };
+}
+
+/** Whether these images, and no others, were verified warm less than `maxAgeMs` ago. */
+export function isStillWarm(
+  images: readonly WarmImage[] | undefined,
+  planned: readonly PlannedImage[],
+  maxAgeMs: number,
+  now: Date,
+): boolean {
+  return planned.every(({ digest, platform }) => {
+    const known = images?.find((image) => image.digest === digest && image.platform === platform);
+    return (
+      known?.state === 'Warm' &&
+      known.verifiedAt !== undefined &&
+      now.getTime() - new Date(known.verifiedAt).getTime() < maxAgeMs
+    );
+  });
+}

@@ -1,0 +1,58 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { KubeClient } from '../kube/client.ts';
+import type { Resource } from '../kube/resources.ts';
+import { keyOf } from '../runtime/object.ts';
+import type { KubeObject } from '../runtime/object.ts';
+import { OwnWrites } from '../runtime/ownwrites.ts';
+
+interface WithStatus<S> extends KubeObject {
+  status?: S | undefined;
+}
+
+/**
+ * Writes the status of one kind: by server-side apply, under one field manager, identity and status only, and only when it
+ * changed. Remembers its own writes, so that an object is not reconciled again on a cache that has not seen them (KEP-5647).
+ */
+export class StatusWriter<T extends WithStatus<S>, S extends object> {
+  readonly #client: KubeClient;
+  readonly #resource: Resource<T>;
+  readonly #fieldManager: string;
+  readonly #written = new OwnWrites();
+
+  constructor(client: KubeClient, resource: Resource<T>, fieldManager: string) {
+    this.#client = client;
+    this.#resource = resource;
+    this.#fieldManager = fieldManager;
+  }
+
+  /** Whether the cached object is at least as new as what was last written to it. */
+  isFresh(object: T): boolean {
+    return !this.#written.isStale(keyOf(object), object.metadata.resourceVersion ?? '');
+  }
+
+  async write(object: T, status: S, signal: AbortSignal): Promise<void> {
+    const next = plain(status);
+    if (isDeepStrictEqual(plain(object.status ?? {}), next)) {
+      return;
+    }
+    const { group, version, kind } = this.#resource;
+    const { name, namespace, uid } = object.metadata;
+    const written = await this.#client.apply(
+      this.#resource,
+      { apiVersion: `${group}/${version}`, kind, metadata: { name, namespace, uid }, status: next },
+      { fieldManager: this.#fieldManager, force: true, subresource: 'status' },
+      signal,
+    );
+    this.#written.remember(keyOf(object), written.metadata.resourceVersion ?? '');
+  }
+
+  /** Forgets an object that is gone. */
+  forget(object: T): void {
+    this.#written.forget(keyOf(object));
+  }
+}
+
+/** As it would come back from the wire: without undefined, with stable types. */
+function plain(value: object): unknown {
+  return JSON.parse(JSON.stringify(value));
+}

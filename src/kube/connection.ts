@@ -1,0 +1,122 @@
+import type { RequestOptions } from 'node:https';
+import { KubeConfig, type Cluster } from '@kubernetes/client-node';
+import { Agent, ProxyAgent, type Dispatcher } from 'undici';
+
+/**
+ * One pool for everything. Watches hold a connection each, so the bound must leave room for calls beside them. HTTP/2 is
+ * off: one lost connection would end every watch at once.
+ */
+const POOL = {
+  connections: 64,
+  pipelining: 1,
+  allowH2: false,
+  // The API server closes idle connections after 90 s; many load balancers after 60 s.
+  keepAliveTimeout: 30_000,
+  connectTimeout: 10_000,
+} as const satisfies Agent.Options;
+
+/** What one request needs: where to send it, and who sends it. */
+export interface Access {
+  dispatcher: Dispatcher;
+  /** Authorization and impersonation. */
+  headers: Record<string, string>;
+}
+
+/** The way to an API server that a kubeconfig describes, with one pool of keep-alive connections. */
+export interface Connection {
+  /** Base URL of the API server; it may have a path. */
+  readonly server: URL;
+  /**
+   * Credentials as they are now: tokens are read again (in a Pod at most 60 s late), exec plugins and OIDC refreshed, and
+   * a changed client certificate or CA starts a new pool. Throws where none can be had.
+   */
+  access(): Promise<Access>;
+  /** Ends every connection; calls that are still under way fail. */
+  close(): Promise<void>;
+}
+
+/**
+ * Loads a kubeconfig.
+ * @param path file to load; without it `KUBECONFIG`, then `~/.kube/config`, then the Pod's ServiceAccount
+ * @throws when the file cannot be read, or nothing was found
+ */
+export function loadConnection(path?: string): Connection {
+  const config = new KubeConfig();
+  if (path === undefined) {
+    config.loadFromDefault();
+  } else {
+    config.loadFromFile(path);
+  }
+  const cluster = config.getCurrentCluster();
+  if (cluster === null) {
+    throw new Error(`${path ?? 'the kubeconfig'} has no current context, or its cluster is missing; set one`);
+  }
+  // What client-node makes up when it finds nothing.
+  if (path === undefined && cluster.name === 'cluster' && cluster.server === 'http://localhost:8080') {
+    throw new Error('found no kubeconfig and no ServiceAccount; name a kubeconfig or set KUBECONFIG');
+  }
+  return connect(config, cluster);
+}
+
+function connect(config: KubeConfig, cluster: Cluster): Connection {
+  let pool: { material: string; dispatcher: Dispatcher } | undefined;
+  let pending: Promise<Access> | undefined;
+  const retiring = new Set<Dispatcher>();
+
+  async function resolve(): Promise<Access> {
+    const options: RequestOptions = {};
+    await config.applyToHTTPSOptions(options);
+    const material = tlsMaterial(options);
+    if (pool !== undefined && pool.material !== material) {
+      retire(pool.dispatcher);
+      pool = undefined;
+    }
+    pool ??= { material, dispatcher: createDispatcher(config, cluster, options) };
+    return { dispatcher: pool.dispatcher, headers: authHeaders(options) };
+  }
+
+  /** Lets what is under way end on the old connections. */
+  function retire(dispatcher: Dispatcher): void {
+    retiring.add(dispatcher);
+    const forget = (): boolean => retiring.delete(dispatcher);
+    dispatcher.close().then(forget, forget);
+  }
+
+  return {
+    server: new URL(cluster.server),
+    // Calls that arrive together share one run of an exec plugin.
+    access() {
+      pending ??= resolve().finally(() => (pending = undefined));
+      return pending;
+    },
+    async close() {
+      const all = pool === undefined ? [...retiring] : [...retiring, pool.dispatcher];
+      await Promise.all(all.map((dispatcher) => dispatcher.destroy()));
+    },
+  };
+}
+
+function createDispatcher(config: KubeConfig, cluster: Cluster, options: RequestOptions): Dispatcher {
+  const described = config.createDispatcherOptions(cluster, options);
+  switch (described.type) {
+    case 'agent':
+      return new Agent({ ...POOL, connect: described.connect });
+    case 'none':
+      return new Agent(POOL);
+    case 'proxy':
+      return new ProxyAgent({ ...POOL, uri: described.uri, requestTls: described.requestTls });
+    case 'socks':
+      throw new Error(`the cluster ${cluster.name} has a SOCKS proxy-url, which is not supported; use an HTTP proxy`);
+  }
+}
+
+/** Everything that a connection is made with: when it changes, connections must be made anew. */
+function tlsMaterial({ ca, cert, key, pfx, passphrase, servername, rejectUnauthorized }: RequestOptions): string {
+  return [ca, cert, key, pfx, passphrase, servername, rejectUnauthorized].map(String).join('\0');
+}
+
+function authHeaders({ headers, auth }: RequestOptions): Record<string, string> {
+  const basic = typeof auth === 'string' ? { Authorization: `Basic ${Buffer.from(auth).toString('base64')}` } : {};
+  const entries = Object.entries(headers ?? {}).map(([name, value]) => [name, String(value)]);
+  return { ...basic, ...Object.fromEntries(entries) };
+}

@@ -1,0 +1,175 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Readable } from 'node:stream';
+import { getCACertificates } from 'node:tls';
+import { Agent, request as send } from 'undici';
+import { guardedLookup, isForbiddenHost } from './addresses.ts';
+import { RegistryError } from './errors.ts';
+import { explain } from './failure.ts';
+
+const MAX_REDIRECTS = 5;
+const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
+const CONNECTIONS_PER_HOST = 32;
+const KEEP_ALIVE_MS = 30_000;
+/** The slowest upload that is waited for: a request's time limits grow by its body over this, in bytes per millisecond. */
+const SLOWEST_UPLOAD = 64;
+
+/** How a registry, and every host that it sends a client to, is spoken to. */
+export interface RegistryOptions {
+  /** Speak HTTP instead of HTTPS. Never tried unless said here. */
+  plainHTTP?: boolean | undefined;
+  /** Certificates (PEM) to trust beside the system's. */
+  ca?: string | undefined;
+}
+
+/** Time limits in milliseconds. */
+export interface Timeouts {
+  /** Until a connection stands, TLS included. */
+  connect: number;
+  /** From the request until the answer's headers. */
+  headers: number;
+  /** Longest pause in a body. */
+  idle: number;
+  /** For a whole exchange whose answer is a document and not a stream, redirects included. */
+  exchange: number;
+}
+
+export const DEFAULT_TIMEOUTS: Readonly<Timeouts> = { connect: 10_000, headers: 30_000, idle: 30_000, exchange: 60_000 };
+
+export interface HttpRequest {
+  method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  url: URL;
+  /** What it is about, for messages. */
+  subject: string;
+  headers?: Record<string, string>;
+  /** Sent to the host of `url` alone, never to where that redirects. */
+  authorization?: string | undefined;
+  body?: Buffer | undefined;
+  /** The answer's body is read piece by piece: no limit on the whole exchange. */
+  streamed?: boolean;
+  signal: AbortSignal;
+}
+
+export interface HttpResponse {
+  request: HttpRequest;
+  status: number;
+  headers: IncomingHttpHeaders;
+  /** Where the answer came from, after redirects. */
+  url: URL;
+  /** Must be read to its end or destroyed, else its connection stays taken. */
+  body: Readable;
+}
+
+/** Sends HTTP requests: one pool of kept-alive connections per set of trusted certificates, HTTP/1.1. */
+export class Transport {
+  readonly #agents = new Map<string, Agent>();
+  readonly #userAgent: string;
+  readonly #timeouts: Timeouts;
+
+  constructor(userAgent: string, timeouts: Timeouts) {
+    this.#userAgent = userAgent;
+    this.#timeouts = timeouts;
+  }
+
+  /**
+   * Sends a request and follows the redirects of a GET or HEAD, at most five. A redirect to another scheme, host or port
+   * is followed without the Authorization, for good.
+   * @throws RegistryError of kind Unreachable, or Unsupported for a hop that is not safe; `signal.reason` once aborted.
+   */
+  async send(request: HttpRequest, options: RegistryOptions): Promise<HttpResponse> {
+    let { url, authorization } = request;
+    const signals = [request.signal];
+    if (request.streamed !== true) {
+      signals.push(AbortSignal.timeout(this.#timeouts.exchange + uploadTime(request)));
+    }
+    const signal = AbortSignal.any(signals);
+    for (let redirects = 0; ; redirects += 1) {
+      checkHop(url, request.subject, options);
+      const response = await this.#exchange({ ...request, url, authorization, signal }, request, options);
+      if (!REDIRECTS.includes(response.status) || (request.method !== 'GET' && request.method !== 'HEAD')) {
+        return response;
+      }
+      response.body.destroy();
+      if (redirects === MAX_REDIRECTS) {
+        throw new RegistryError('Unreachable', `${request.subject}: more than ${MAX_REDIRECTS} redirects, the last from ${url.host}`);
+      }
+      const next = resolveLocation(response);
+      authorization = next.origin === url.origin ? authorization : undefined;
+      url = next;
+    }
+  }
+
+  /** Closes every connection, idle or not. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#agents.values()].map((agent) => agent.destroy()));
+    this.#agents.clear();
+  }
+
+  async #exchange(hop: HttpRequest, request: HttpRequest, options: RegistryOptions): Promise<HttpResponse> {
+    try {
+      const { statusCode, headers, body } = await send(hop.url, {
+        dispatcher: this.#agent(options.ca ?? ''),
+        method: hop.method,
+        headers: {
+          ...hop.headers,
+          'user-agent': this.#userAgent,
+          ...(hop.authorization === undefined ? {} : { authorization: hop.authorization }),
+        },
+        body: hop.body ?? null,
+        headersTimeout: this.#timeouts.headers + uploadTime(hop),
+        signal: hop.signal,
+      });
+      return { request, status: statusCode, headers, url: hop.url, body };
+    } catch (error) {
+      throw explain(error, { request, url: hop.url });
+    }
+  }
+
+  #agent(ca: string): Agent {
+    const agent = this.#agents.get(ca) ?? this.#createAgent(ca);
+    this.#agents.set(ca, agent);
+    return agent;
+  }
+
+  #createAgent(ca: string): Agent {
+    return new Agent({
+      allowH2: false,
+      connections: CONNECTIONS_PER_HOST,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      bodyTimeout: this.#timeouts.idle,
+      connect: {
+        timeout: this.#timeouts.connect,
+        lookup: guardedLookup,
+        ...(ca === '' ? {} : { ca: [...getCACertificates('default'), ca] }),
+      },
+    });
+  }
+}
+
+/**
+ * The Location of an answer, made absolute, its query as it came (RFC 9110 §10.2.2).
+ * @throws RegistryError of kind Invalid where there is none.
+ */
+export function resolveLocation({ headers, url, request, status }: HttpResponse): URL {
+  const location = headers.location === undefined ? null : URL.parse(headers.location, url);
+  if (location === null) {
+    throw new RegistryError('Invalid', `${request.subject}: ${url.host} answered ${status} without a usable Location`, { status });
+  }
+  return location;
+}
+
+function checkHop(url: URL, subject: string, { plainHTTP }: RegistryOptions): void {
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && plainHTTP === true)) {
+    throw new RegistryError(
+      'Unsupported',
+      `${subject}: the registry points to ${url.protocol}//${url.host}, which is not HTTPS. ` +
+        'Give the registry its https address (behind a proxy: X-Forwarded-Proto), or set plainHTTP for it',
+    );
+  }
+  if (isForbiddenHost(url.hostname)) {
+    throw new RegistryError('Unsupported', `${subject}: ${url.host} is a link-local address, which is never connected to`);
+  }
+}
+
+function uploadTime({ body }: HttpRequest): number {
+  return Math.ceil((body?.length ?? 0) / SLOWEST_UPLOAD);
+}
