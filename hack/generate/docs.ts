@@ -71,9 +71,9 @@ function typeOf(schema: Structural): string {
   return schema.type ?? '';
 }
 
-function defaultOf(schema: Structural): string {
-  const isObject = typeof schema.default === 'object';
-  return schema.default === undefined || isObject ? '' : code(String(schema.default));
+function defaultOf({ default: value }: Structural): string {
+  // An object's default is {}: it only makes the API server fill in the defaults below it.
+  return value === undefined || typeof value === 'object' ? '' : code(JSON.stringify(value).replaceAll('"', ''));
 }
 
 /** Bounds that a person may meet; the maximum lengths of strings are far away and would only be noise. */

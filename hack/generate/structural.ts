@@ -78,7 +78,7 @@ export function toStructural(schema: object, path: string): Structural {
   if (out['maximum'] === Number.MAX_SAFE_INTEGER) delete out['maximum'];
   if (out['format'] === 'date-time') delete out['pattern'];
 
-  if (isSchema(node['properties'])) {
+  if (isObject(node['properties'])) {
     out['properties'] = Object.fromEntries(
       Object.entries(node['properties']).map(([name, child]) => [
         name,
@@ -86,12 +86,12 @@ export function toStructural(schema: object, path: string): Structural {
       ]),
     );
   }
-  if (isSchema(node['items'])) out['items'] = toStructural(node['items'], `${path}[]`);
-  if (isSchema(node['additionalProperties'])) {
+  if (isObject(node['items'])) out['items'] = toStructural(node['items'], `${path}[]`);
+  if (isObject(node['additionalProperties'])) {
     out['additionalProperties'] = toStructural(node['additionalProperties'], `${path}.*`);
   }
-  requireBound(out as Structural, path);
-  return out as Structural;
+  requireBound(out, path);
+  return out;
 }
 
 /** A node of no type that takes an integer or a string; what bounds the string stands on the node itself. */
@@ -125,6 +125,6 @@ function requireBound(node: Structural, path: string): void {
   }
 }
 
-function isSchema(value: unknown): value is object {
+function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null;
 }

@@ -3,7 +3,15 @@ import type { ListOptions, ListWatch, WatchEvent, WatchOptions } from '../runtim
 import { loadConnection, type Connection } from './connection.ts';
 import { TransportError } from './errors.ts';
 import type { Draft } from './json.ts';
-import { apiVersionOf, collectionPath, objectPath, pods, type ObjectRef, type Resource } from './resources.ts';
+import {
+  apiVersionOf,
+  checkRef,
+  collectionPath,
+  objectPath,
+  pods,
+  type ObjectRef,
+  type Resource,
+} from './resources.ts';
 import { createTransport, describe, type Call, type Query, type Transport } from './transport.ts';
 import { watchEvents } from './watch.ts';
 
@@ -11,9 +19,6 @@ const CALL_TIMEOUT_MS = 30_000;
 
 /** Beyond the time after which the server itself ends a watch. */
 const WATCH_GRACE_MS = 10_000;
-
-/** The API server sends a bookmark each minute (give or take a quarter second), however quiet the kind is. */
-const WATCH_SILENCE_MS = 75_000;
 
 /** Bytes of a log that are read when the caller does not say. */
 const LOG_LIMIT = 1024 * 1024;
@@ -38,29 +43,23 @@ export interface Page<T> {
 }
 
 /** What {@link KubeClient.patch} sends. */
-export type PatchType = 'application/json-patch+json' | 'application/merge-patch+json' | 'application/strategic-merge-patch+json';
+export type PatchType =
+  'application/json-patch+json' | 'application/merge-patch+json' | 'application/strategic-merge-patch+json';
 
 /** Any part of an object with its name: what create and apply take. apiVersion and kind are filled in. */
 export type Manifest<T> = Omit<Draft<T>, 'metadata'> & { readonly metadata: Draft<KubeObject['metadata']> & ObjectRef };
-
-/** Limits of a client's calls, in milliseconds. */
-export interface Timeouts {
-  /** A call other than a watch. Default 30 s. */
-  callMs?: number;
-  /** A watch without a byte from the server: the connection is dead. Default 75 s. */
-  silenceMs?: number;
-}
 
 export interface KubeClientOptions {
   /** kubeconfig file; without it `KUBECONFIG`, then `~/.kube/config`, then the Pod's ServiceAccount. */
   kubeconfig?: string | undefined;
   userAgent: string;
-  timeouts?: Timeouts;
+  /** Milliseconds that a call other than a watch may take. Default 30 s. */
+  callTimeoutMs?: number;
 }
 
 /** Loads a kubeconfig and makes the client for its current context. Throws when there is none. */
-export function loadKubeClient({ kubeconfig, userAgent, timeouts }: KubeClientOptions): KubeClient {
-  return new KubeClient(loadConnection(kubeconfig), userAgent, timeouts);
+export function loadKubeClient({ kubeconfig, userAgent, callTimeoutMs }: KubeClientOptions): KubeClient {
+  return new KubeClient(loadConnection(kubeconfig), userAgent, callTimeoutMs);
 }
 
 /**
@@ -70,14 +69,12 @@ export function loadKubeClient({ kubeconfig, userAgent, timeouts }: KubeClientOp
 export class KubeClient {
   readonly #connection: Connection;
   readonly #transport: Transport;
-  readonly #callMs: number;
-  readonly #silenceMs: number;
+  readonly #callTimeoutMs: number;
 
-  constructor(connection: Connection, userAgent: string, timeouts: Timeouts = {}) {
+  constructor(connection: Connection, userAgent: string, callTimeoutMs = CALL_TIMEOUT_MS) {
     this.#connection = connection;
     this.#transport = createTransport(connection, userAgent);
-    this.#callMs = timeouts.callMs ?? CALL_TIMEOUT_MS;
-    this.#silenceMs = timeouts.silenceMs ?? WATCH_SILENCE_MS;
+    this.#callTimeoutMs = callTimeoutMs;
   }
 
   /** Reads one object. */
@@ -113,19 +110,23 @@ export class KubeClient {
   ): AsyncIterable<WatchEvent<T>> {
     const path = collectionPath(resource, namespace);
     const call: Call = { method: 'GET', path, query: { watch: true, allowWatchBookmarks: true, ...query } };
-    const limits = { timeoutMs: query.timeoutSeconds * 1000 + WATCH_GRACE_MS, silenceMs: this.#silenceMs };
-    return watchEvents<T>(this.#transport.stream(call, limits, signal), `watch of ${path}`);
+    const timeoutMs = query.timeoutSeconds * 1000 + WATCH_GRACE_MS;
+    return watchEvents<T>(this.#transport.stream(call, timeoutMs, signal), `watch of ${path}`);
   }
 
   /** Creates an object. */
   create<T extends KubeObject>(resource: Resource<T>, object: Manifest<T>, signal?: AbortSignal): Promise<T> {
+    checkRef(resource, object.metadata);
     const path = collectionPath(resource, object.metadata.namespace);
     return this.#json({ method: 'POST', path, body: typed(resource, object) }, signal);
   }
 
   /** Replaces an object; its resourceVersion makes it fail with a conflict when it has changed since. */
   update<T extends KubeObject>(resource: Resource<T>, object: T, signal?: AbortSignal): Promise<T> {
-    return this.#json({ method: 'PUT', path: objectPath(resource, object.metadata), body: typed(resource, object) }, signal);
+    return this.#json(
+      { method: 'PUT', path: objectPath(resource, object.metadata), body: typed(resource, object) },
+      signal,
+    );
   }
 
   /** Sends a patch of the given type; {@link KubeClient.apply} is for server-side apply. */
@@ -170,7 +171,10 @@ export class KubeClient {
   /** A container's log, from its start unless told otherwise; at most 1 MiB unless told otherwise. */
   podLogs(
     ref: ObjectRef,
-    { limitBytes = LOG_LIMIT, ...query }: { container?: string; tailLines?: number; limitBytes?: number; sinceSeconds?: number } = {},
+    {
+      limitBytes = LOG_LIMIT,
+      ...query
+    }: { container?: string; tailLines?: number; limitBytes?: number; sinceSeconds?: number } = {},
     signal?: AbortSignal,
   ): Promise<string> {
     const path = objectPath(pods, ref, 'log');
@@ -193,7 +197,7 @@ export class KubeClient {
   }
 
   #text(call: Call, signal?: AbortSignal): Promise<string> {
-    return this.#transport.text(call, { timeoutMs: this.#callMs }, signal);
+    return this.#transport.text(call, this.#callTimeoutMs, signal);
   }
 
   async #json<R>(call: Call, signal?: AbortSignal): Promise<R> {

@@ -1,4 +1,5 @@
 import type { RequestOptions } from 'node:https';
+import type { ConnectionOptions } from 'node:tls';
 import { KubeConfig, type Cluster } from '@kubernetes/client-node';
 import { Agent, ProxyAgent, type Dispatcher } from 'undici';
 
@@ -14,6 +15,12 @@ const POOL = {
   keepAliveTimeout: 30_000,
   connectTimeout: 10_000,
 } as const satisfies Agent.Options;
+
+/** TCP keep-alive: notices a vanished peer, and keeps load balancers from forgetting a quiet watch. */
+const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelay: 30_000 };
+
+/** What connections are made with. */
+type Tls = Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'servername' | 'rejectUnauthorized'>;
 
 /** What one request needs: where to send it, and who sends it. */
 export interface Access {
@@ -66,12 +73,14 @@ function connect(config: KubeConfig, cluster: Cluster): Connection {
   async function resolve(): Promise<Access> {
     const options: RequestOptions = {};
     await config.applyToHTTPSOptions(options);
-    const material = tlsMaterial(options);
+    const tls = tlsOptions(options);
+    // Buffers and strings: equal when they print alike.
+    const material = Object.values(tls).map(String).join('\0');
     if (pool !== undefined && pool.material !== material) {
       retire(pool.dispatcher);
       pool = undefined;
     }
-    pool ??= { material, dispatcher: createDispatcher(config, cluster, options) };
+    pool ??= { material, dispatcher: createDispatcher(cluster, tls) };
     return { dispatcher: pool.dispatcher, headers: authHeaders(options) };
   }
 
@@ -96,23 +105,25 @@ function connect(config: KubeConfig, cluster: Cluster): Connection {
   };
 }
 
-function createDispatcher(config: KubeConfig, cluster: Cluster, options: RequestOptions): Dispatcher {
-  const described = config.createDispatcherOptions(cluster, options);
-  switch (described.type) {
-    case 'agent':
-      return new Agent({ ...POOL, connect: described.connect });
-    case 'none':
-      return new Agent(POOL);
-    case 'proxy':
-      return new ProxyAgent({ ...POOL, uri: described.uri, requestTls: described.requestTls });
-    case 'socks':
-      throw new Error(`the cluster ${cluster.name} has a SOCKS proxy-url, which is not supported; use an HTTP proxy`);
+function createDispatcher({ name, proxyUrl }: Cluster, tls: Tls): Dispatcher {
+  if (!proxyUrl) {
+    return new Agent({ ...POOL, connect: { ...KEEP_ALIVE, ...tls } });
   }
+  if (!/^https?:/.test(proxyUrl)) {
+    throw new Error(`the cluster ${name} has the proxy-url ${new URL(proxyUrl).protocol}, but only HTTP proxies work`);
+  }
+  return new ProxyAgent({ ...POOL, uri: proxyUrl, connect: KEEP_ALIVE, requestTls: tls });
 }
 
-/** Everything that a connection is made with: when it changes, connections must be made anew. */
-function tlsMaterial({ ca, cert, key, pfx, passphrase, servername, rejectUnauthorized }: RequestOptions): string {
-  return [ca, cert, key, pfx, passphrase, servername, rejectUnauthorized].map(String).join('\0');
+function tlsOptions(options: RequestOptions): Tls {
+  const { ca, cert, key, servername, rejectUnauthorized } = options;
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    ...(servername === undefined ? {} : { servername }),
+    ...(rejectUnauthorized === undefined ? {} : { rejectUnauthorized }),
+  };
 }
 
 function authHeaders({ headers, auth }: RequestOptions): Record<string, string> {

@@ -8,11 +8,7 @@ const NEWLINE = 0x0a;
  * @param what names the stream in errors
  * @throws TransportError when a line is longer
  */
-export async function* lines(
-  chunks: AsyncIterable<Buffer>,
-  limit: number,
-  what: string,
-): AsyncGenerator<string, void> {
+export async function* lines(chunks: AsyncIterable<Buffer>, limit: number, what: string): AsyncGenerator<string, void> {
   const check = (bytes: number): void => {
     if (bytes > limit) {
       throw new TransportError(`${what}: a line is longer than ${limit} bytes`);

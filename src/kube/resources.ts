@@ -94,31 +94,37 @@ export interface ObjectRef {
   name: string;
 }
 
-/**
- * URL path of a resource's collection; of every namespace where none is named.
- */
+/** URL path of a resource's collection; of every namespace where none is named. */
 export function collectionPath(resource: Resource<KubeObject>, namespace?: string): string {
   const root = resource.group === '' ? '/api' : `/apis/${resource.group}`;
   const scope = resource.namespaced && namespace !== undefined ? `/namespaces/${encodeURIComponent(namespace)}` : '';
   return `${root}/${resource.version}${scope}/${resource.plural}`;
 }
 
-/**
- * URL path of one object or its subresource. Throws when the reference lacks the name (the path would be the whole
- * collection's) or the namespace.
- */
+/** URL path of one object or its subresource. Throws when the reference is incomplete. */
 export function objectPath(resource: Resource<KubeObject>, ref: ObjectRef, subresource?: string): string {
-  if (ref.name === '' || (resource.namespaced && (ref.namespace ?? '') === '')) {
-    throw new Error(`a ${resource.kind} needs a name${resource.namespaced ? ' and a namespace' : ''}: ${JSON.stringify(ref)}`);
-  }
+  checkRef(resource, ref);
   const path = `${collectionPath(resource, ref.namespace)}/${encodeURIComponent(ref.name)}`;
   return subresource === undefined ? path : `${path}/${subresource}`;
+}
+
+/** Throws when a reference lacks the name or the namespace: the path would be that of the whole collection. */
+export function checkRef(resource: Resource<KubeObject>, ref: ObjectRef): void {
+  if (ref.name === '' || (resource.namespaced && (ref.namespace ?? '') === '')) {
+    const needs = resource.namespaced ? 'a name and a namespace' : 'a name';
+    throw new Error(`a ${resource.kind} needs ${needs}, not ${JSON.stringify(ref)}`);
+  }
 }
 
 function namespaced<T extends KubeObject>(group: string, version: string, plural: string, kind: string): Resource<T> {
   return { group, version, plural, kind, namespaced: true };
 }
 
-function clusterScoped<T extends KubeObject>(group: string, version: string, plural: string, kind: string): Resource<T> {
+function clusterScoped<T extends KubeObject>(
+  group: string,
+  version: string,
+  plural: string,
+  kind: string,
+): Resource<T> {
   return { group, version, plural, kind, namespaced: false };
 }

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
+import { abortable } from '../runtime/abort.ts';
 import type { Connection } from './connection.ts';
 import { deadline, type Deadline } from './deadline.ts';
 import { ERROR_BODY_LIMIT, KubeError, TransportError, kubeErrorOf } from './errors.ts';
@@ -22,28 +23,22 @@ export interface Call {
   accept?: string | undefined;
 }
 
-/** How long a call may take, in milliseconds. */
-export interface Limits {
-  /** From the start to the last byte of the answer. */
-  timeoutMs: number;
-  /** Without a byte from the server; without it, only the whole is limited. */
-  silenceMs?: number | undefined;
-}
-
-/** Sends calls over a connection, each within its limits, and turns every failure into an error that names the call. */
+/**
+ * Sends calls over a connection, each within `timeoutMs` from its start to the last byte of the answer, and turns every
+ * failure into an error that names the call.
+ */
 export interface Transport {
   /** The whole answer as text. Throws KubeError, TransportError, or the signal's reason. */
-  text(call: Call, limits: Limits, signal?: AbortSignal): Promise<string>;
+  text(call: Call, timeoutMs: number, signal?: AbortSignal): Promise<string>;
   /** The answer as it comes. Leaving the loop cancels the request. Throws like {@link Transport.text}. */
-  stream(call: Call, limits: Limits, signal?: AbortSignal): AsyncIterable<Buffer>;
+  stream(call: Call, timeoutMs: number, signal?: AbortSignal): AsyncIterable<Buffer>;
 }
 
 /** Makes a {@link Transport}. */
 export function createTransport(connection: Connection, userAgent: string): Transport {
-  async function open(call: Call, limits: Limits, signal: AbortSignal): Promise<Readable> {
-    const { dispatcher, headers } = await connection.access();
-    signal.throwIfAborted();
-    const { statusCode, headers: answered, body } = await dispatcher.request({
+  async function open(call: Call, signal: AbortSignal): Promise<Readable> {
+    const { dispatcher, headers } = await abortable(connection.access(), signal);
+    const answer = await dispatcher.request({
       origin: connection.server.origin,
       path: requestTarget(connection.server, call),
       method: call.method,
@@ -55,33 +50,34 @@ export function createTransport(connection: Connection, userAgent: string): Tran
       },
       body: call.body === undefined ? null : JSON.stringify(call.body),
       signal,
-      headersTimeout: limits.silenceMs ?? 0,
-      bodyTimeout: limits.silenceMs ?? 0,
+      // The signal limits the whole; a quiet watch is no fault.
+      headersTimeout: 0,
+      bodyTimeout: 0,
     });
-    if (statusCode >= 200 && statusCode < 300) {
-      return body;
+    if (answer.statusCode >= 200 && answer.statusCode < 300) {
+      return answer.body;
     }
-    const text = (await readStart(body, ERROR_BODY_LIMIT)).toString('utf8');
-    const retryAfter = answered['retry-after'];
-    throw kubeErrorOf(describe(call), statusCode, text, retryAfter?.toString(), Date.now());
+    const text = (await readStart(answer.body, ERROR_BODY_LIMIT)).toString('utf8');
+    const retryAfter = answer.headers['retry-after']?.toString();
+    throw kubeErrorOf(describe(call), answer.statusCode, text, retryAfter, Date.now());
   }
 
   return {
-    async text(call, limits, signal) {
-      using limit = deadline(limits.timeoutMs, signal);
+    async text(call, timeoutMs, signal) {
+      using limit = deadline(timeoutMs, signal);
       try {
-        return await readAll(await open(call, limits, limit.signal));
+        return await readAll(await open(call, limit.signal));
       } catch (error) {
-        throw explain(error, call, limits, limit, signal);
+        throw explain(error, call, timeoutMs, limit, signal);
       }
     },
-    async *stream(call, limits, signal) {
-      using limit = deadline(limits.timeoutMs, signal);
+    async *stream(call, timeoutMs, signal) {
+      using limit = deadline(timeoutMs, signal);
       try {
         // Leaving a for-await loop destroys the stream it runs over, which closes the connection.
-        yield* await open(call, limits, limit.signal);
+        yield* await open(call, limit.signal);
       } catch (error) {
-        throw explain(error, call, limits, limit, signal);
+        throw explain(error, call, timeoutMs, limit, signal);
       }
     },
   };
@@ -103,7 +99,7 @@ function requestTarget(server: URL, { path, query = {} }: Call): string {
   return search.size === 0 ? `${base}${path}` : `${base}${path}?${search.toString()}`;
 }
 
-function explain(error: unknown, call: Call, limits: Limits, limit: Deadline, caller?: AbortSignal): unknown {
+function explain(error: unknown, call: Call, timeoutMs: number, limit: Deadline, caller?: AbortSignal): unknown {
   if (caller?.aborted === true) {
     return caller.reason;
   }
@@ -112,17 +108,9 @@ function explain(error: unknown, call: Call, limits: Limits, limit: Deadline, ca
   }
   const what = describe(call);
   if (limit.expired) {
-    return new TransportError(`${what}: the API server did not finish its answer within ${limits.timeoutMs} ms`);
-  }
-  if (isSilence(error)) {
-    return new TransportError(`${what}: not a byte from the API server for ${limits.silenceMs} ms`, { cause: error });
+    return new TransportError(`${what}: the API server did not finish its answer within ${timeoutMs} ms`);
   }
   return new TransportError(`${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
-}
-
-function isSilence(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return code === 'UND_ERR_BODY_TIMEOUT' || code === 'UND_ERR_HEADERS_TIMEOUT';
 }
 
 async function readAll(body: Readable): Promise<string> {

@@ -21,7 +21,10 @@ const Event = z.discriminatedUnion('type', [
  * @param what names the watch in errors
  * @throws TransportError on anything that is not a watch event
  */
-export async function* watchEvents<T>(chunks: AsyncIterable<Buffer>, what: string): AsyncGenerator<WatchEvent<T>, void> {
+export async function* watchEvents<T>(
+  chunks: AsyncIterable<Buffer>,
+  what: string,
+): AsyncGenerator<WatchEvent<T>, void> {
   for await (const line of lines(chunks, LINE_LIMIT, what)) {
     yield decode<T>(line, what);
   }

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import { aborted } from '../runtime/abort.ts';
 
 /** How long requests that are under way may take to end on a stop. */
 const DRAIN_MS = 5_000;
@@ -49,6 +50,10 @@ export function createHealthServer({ host, port, registry, healthy, ready, log }
   });
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (!server.listening) {
+      // On a stop nobody may come again over this connection.
+      response.setHeader('connection', 'close');
+    }
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('allow', 'GET, HEAD');
@@ -95,9 +100,11 @@ export function createHealthServer({ host, port, registry, healthy, ready, log }
 
 /** The text of the API server's own endpoints, which people know how to read. */
 function report(response: ServerResponse, path: string, checks: readonly HealthCheck[], verbose: boolean): void {
-  const results = checks.map(({ name, failure }) => ({ name, why: failure() }));
+  const results = checks.map((check) => ({ name: check.name, why: check.failure() }));
   const failed = results.some(({ why }) => why !== undefined);
-  const detail = results.map(({ name, why }) => (why === undefined ? `[+]${name} ok\n` : `[-]${name} failed: ${why}\n`));
+  const detail = results.map(({ name, why }) =>
+    why === undefined ? `[+]${name} ok\n` : `[-]${name} failed: ${why}\n`,
+  );
   const verdict = `${path.slice(1)} check ${failed ? 'failed' : 'passed'}\n`;
   send(response, failed ? 503 : 200, failed || verbose ? `${detail.join('')}${verdict}` : 'ok\n');
 }
@@ -108,12 +115,6 @@ function send(response: ServerResponse, status: number, body: string): void {
     response.setHeader('content-type', 'text/plain; charset=utf-8');
   }
   response.end(body);
-}
-
-async function aborted(signal: AbortSignal): Promise<void> {
-  if (!signal.aborted) {
-    await once(signal, 'abort');
-  }
 }
 
 async function drain(server: Server): Promise<void> {

@@ -1,4 +1,4 @@
-import { Counter, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { ControllerMetrics } from '../runtime/controller.ts';
 
 /** Seconds: from a reconcile that finds nothing to do to one that waits for a registry. */
@@ -26,10 +26,27 @@ export function controllerMetrics(registry: Registry): ControllerMetrics {
     buckets: RECONCILE_BUCKETS,
     registers: [registry],
   });
+  const depths = new Map<string, () => number>();
+  registry.registerMetric(
+    new Gauge({
+      name: 'slipstream_workqueue_depth',
+      help: 'Keys that wait for a worker, by controller.',
+      labelNames: ['controller'],
+      registers: [],
+      collect() {
+        for (const [controller, read] of depths) {
+          this.set({ controller }, read());
+        }
+      },
+    }),
+  );
   return {
     observe(controller, result, seconds) {
       total.inc({ controller, result });
       duration.observe({ controller }, seconds);
+    },
+    queueDepth(controller, read) {
+      depths.set(controller, read);
     },
   };
 }

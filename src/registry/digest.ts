@@ -3,6 +3,13 @@ import { Transform } from 'node:stream';
 import type { TransformCallback } from 'node:stream';
 import { RegistryError } from './errors.ts';
 
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+
+/** Whether a text is a digest of the one algorithm that registries and containerd share. */
+export function isDigest(text: string): boolean {
+  return DIGEST.test(text);
+}
+
 /** The sha256 digest of some bytes, as the OCI Image Specification writes it. */
 export function digestOf(bytes: Uint8Array): string {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
@@ -21,9 +28,8 @@ export interface Promised {
  * soon as there are too many bytes, or at the end if there were too few or others than promised. So whoever reads must not
  * act on the bytes before the stream has ended.
  * @param subject what the bytes are, for the message.
- * @param explain turns an error of the source into one for the reader.
  */
-export function verifier(promised: Promised, subject: string, explain: (error: Error) => Error): Transform {
+export function verifier(promised: Promised, subject: string): Transform {
   const hash = createHash('sha256');
   let size = 0;
   return new Transform({
@@ -45,9 +51,6 @@ export function verifier(promised: Promised, subject: string, explain: (error: E
       }
       const digest = promised.digest === undefined ? undefined : `sha256:${hash.digest('hex')}`;
       done(digest === promised.digest ? null : mismatch(subject, `its content has the digest ${digest}`));
-    },
-    destroy(error: Error | null, done: (error: Error | null) => void): void {
-      done(error === null ? null : explain(error));
     },
   });
 }

@@ -22,6 +22,8 @@ export type RegistryErrorKind =
 export interface RegistryErrorDetails {
   /** HTTP status, where there was an answer. */
   status?: number | undefined;
+  /** Error code of the OCI Distribution Specification, such as MANIFEST_UNKNOWN, where the registry gave one. */
+  code?: string | undefined;
   /** Milliseconds to wait before trying again, as the registry asked. */
   retryAfter?: number | undefined;
   cause?: unknown;
@@ -35,12 +37,18 @@ export class RegistryError extends Error {
   override name = 'RegistryError';
   readonly kind: RegistryErrorKind;
   readonly status: number | undefined;
+  readonly code: string | undefined;
   readonly retryAfter: number | undefined;
 
-  constructor(kind: RegistryErrorKind, message: string, { status, retryAfter, cause }: RegistryErrorDetails = {}) {
+  constructor(
+    kind: RegistryErrorKind,
+    message: string,
+    { status, code, retryAfter, cause }: RegistryErrorDetails = {},
+  ) {
     super(message, cause === undefined ? undefined : { cause });
     this.kind = kind;
     this.status = status;
+    this.code = code;
     this.retryAfter = retryAfter;
   }
 }

@@ -1,13 +1,15 @@
+import { isDigest } from './digest.ts';
+
 /** Name of Docker Hub in references. Its API answers on another host, see {@link apiHost}. */
 const DOCKER_HUB = 'docker.io';
 const DOCKER_HUB_API = 'registry-1.docker.io';
 const DOCKER_HUB_ALIAS = 'index.docker.io';
 
-const HOST = /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:]+\])(?::[0-9]{1,5})?$/;
+const HOST =
+  /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:]+\])(?::[0-9]{1,5})?$/;
 const REPOSITORY = /^[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*)*$/;
 const REPOSITORY_MAX = 255;
 const TAG = /^\w[\w.-]{0,127}$/;
-const DIGEST = /^sha256:[0-9a-f]{64}$/;
 const IMAGE_ID = /^[0-9a-f]{64}$/;
 
 /** A repository of a registry. */
@@ -40,7 +42,7 @@ export function parseReference(text: string): Reference {
   if (rest.length > 0) {
     throw invalid(text, 'it has more than one "@"');
   }
-  if (digest !== undefined && !DIGEST.test(digest)) {
+  if (digest !== undefined && !isDigest(digest)) {
     throw invalid(text, 'the digest must be "sha256:" and 64 lower-case hex digits');
   }
   const colon = named.indexOf(':', named.lastIndexOf('/') + 1);
@@ -87,7 +89,7 @@ export function checkReference(reference: Reference): void {
   if (reference.tag !== undefined && !TAG.test(reference.tag)) {
     throw invalid(text, 'the tag is none');
   }
-  if (reference.digest !== undefined && !DIGEST.test(reference.digest)) {
+  if (reference.digest !== undefined && !isDigest(reference.digest)) {
     throw invalid(text, 'the digest must be "sha256:" and 64 lower-case hex digits');
   }
 }
@@ -105,7 +107,7 @@ function splitHost(name: string): Repository {
 }
 
 function checkRepository({ registry, repository }: Repository, text: string): void {
-  if (!HOST.test(registry)) {
+  if (!HOST.test(registry) || !URL.canParse(`https://${registry}`)) {
     throw invalid(text, `"${registry}" is not a host, or a host and a port`);
   }
   if (repository !== repository.toLowerCase()) {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isDigest } from './digest.ts';
 
 /** Media types of manifests and configs: OCI Image Specification v1.1, and Docker's Image Manifest V2 Schema 2. */
 export const MEDIA_TYPES = {
@@ -17,7 +18,7 @@ const CONFIG_TYPES: readonly string[] = [MEDIA_TYPES.ociConfig, MEDIA_TYPES.dock
 /** The four media types that a manifest is asked for with, most wanted first. */
 export const ACCEPTED_TYPES: readonly string[] = [...INDEX_TYPES, ...MANIFEST_TYPES];
 
-const Digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, { error: 'must be a sha256 digest' });
+const Digest = z.string().refine(isDigest, { error: 'must be a sha256 digest' });
 const Annotations = z.record(z.string(), z.string());
 
 export const Platform = z.object({

@@ -1,12 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Readable } from 'node:stream';
 import { getCACertificates } from 'node:tls';
 import { Agent, request as send } from 'undici';
+import type { Dispatcher } from 'undici';
 import { guardedLookup, isForbiddenHost } from './addresses.ts';
 import { RegistryError } from './errors.ts';
 import { explain } from './failure.ts';
 
 const MAX_REDIRECTS = 5;
+const MAX_REDIRECT_BODY = 16 * 1024;
 const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
 const CONNECTIONS_PER_HOST = 32;
 const KEEP_ALIVE_MS = 30_000;
@@ -33,7 +34,12 @@ export interface Timeouts {
   exchange: number;
 }
 
-export const DEFAULT_TIMEOUTS: Readonly<Timeouts> = { connect: 10_000, headers: 30_000, idle: 30_000, exchange: 60_000 };
+export const DEFAULT_TIMEOUTS: Readonly<Timeouts> = {
+  connect: 10_000,
+  headers: 30_000,
+  idle: 30_000,
+  exchange: 60_000,
+};
 
 export interface HttpRequest {
   method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -44,6 +50,8 @@ export interface HttpRequest {
   /** Sent to the host of `url` alone, never to where that redirects. */
   authorization?: string | undefined;
   body?: Buffer | undefined;
+  /** Milliseconds that the answer may take beyond the usual. */
+  extraTime?: number | undefined;
   /** The answer's body is read piece by piece: no limit on the whole exchange. */
   streamed?: boolean;
   signal: AbortSignal;
@@ -56,7 +64,7 @@ export interface HttpResponse {
   /** Where the answer came from, after redirects. */
   url: URL;
   /** Must be read to its end or destroyed, else its connection stays taken. */
-  body: Readable;
+  body: Dispatcher.ResponseData['body'];
 }
 
 /** Sends HTTP requests: one pool of kept-alive connections per set of trusted certificates, HTTP/1.1. */
@@ -79,7 +87,7 @@ export class Transport {
     let { url, authorization } = request;
     const signals = [request.signal];
     if (request.streamed !== true) {
-      signals.push(AbortSignal.timeout(this.#timeouts.exchange + uploadTime(request)));
+      signals.push(AbortSignal.timeout(this.#timeouts.exchange + extraTime(request)));
     }
     const signal = AbortSignal.any(signals);
     for (let redirects = 0; ; redirects += 1) {
@@ -88,9 +96,12 @@ export class Transport {
       if (!REDIRECTS.includes(response.status) || (request.method !== 'GET' && request.method !== 'HEAD')) {
         return response;
       }
-      response.body.destroy();
+      void response.body.dump({ limit: MAX_REDIRECT_BODY });
       if (redirects === MAX_REDIRECTS) {
-        throw new RegistryError('Unreachable', `${request.subject}: more than ${MAX_REDIRECTS} redirects, the last from ${url.host}`);
+        throw new RegistryError(
+          'Unreachable',
+          `${request.subject}: more than ${MAX_REDIRECTS} redirects, the last from ${url.host}`,
+        );
       }
       const next = resolveLocation(response);
       authorization = next.origin === url.origin ? authorization : undefined;
@@ -115,7 +126,7 @@ export class Transport {
           ...(hop.authorization === undefined ? {} : { authorization: hop.authorization }),
         },
         body: hop.body ?? null,
-        headersTimeout: this.#timeouts.headers + uploadTime(hop),
+        headersTimeout: this.#timeouts.headers + extraTime(hop),
         signal: hop.signal,
       });
       return { request, status: statusCode, headers, url: hop.url, body };
@@ -149,10 +160,12 @@ export class Transport {
  * The Location of an answer, made absolute, its query as it came (RFC 9110 §10.2.2).
  * @throws RegistryError of kind Invalid where there is none.
  */
-export function resolveLocation({ headers, url, request, status }: HttpResponse): URL {
-  const location = headers.location === undefined ? null : URL.parse(headers.location, url);
+export function resolveLocation({ headers, url, request, status }: Omit<HttpResponse, 'body'>): URL {
+  const location = headers.location === undefined ? null : URL.parse(headers.location, url.href);
   if (location === null) {
-    throw new RegistryError('Invalid', `${request.subject}: ${url.host} answered ${status} without a usable Location`, { status });
+    throw new RegistryError('Invalid', `${request.subject}: ${url.host} answered ${status} without a usable Location`, {
+      status,
+    });
   }
   return location;
 }
@@ -166,10 +179,13 @@ function checkHop(url: URL, subject: string, { plainHTTP }: RegistryOptions): vo
     );
   }
   if (isForbiddenHost(url.hostname)) {
-    throw new RegistryError('Unsupported', `${subject}: ${url.host} is a link-local address, which is never connected to`);
+    throw new RegistryError(
+      'Unsupported',
+      `${subject}: ${url.host} is a link-local address, which is never connected to`,
+    );
   }
 }
 
-function uploadTime({ body }: HttpRequest): number {
-  return Math.ceil((body?.length ?? 0) / SLOWEST_UPLOAD);
+function extraTime({ body, extraTime = 0 }: HttpRequest): number {
+  return extraTime + Math.ceil((body?.length ?? 0) / SLOWEST_UPLOAD);
 }

@@ -5,7 +5,7 @@ import {
   RUNTIME_HANDLER_ANNOTATION,
 } from '../api/v1alpha1/labels.ts';
 import { requiredTerms } from './affinity.ts';
-import { fieldsOf, itemsOf, stringMapOf, textOf } from './json.ts';
+import { fieldsOf, isObject, itemsOf, stringMapOf, textOf } from './json.ts';
 import type { NodeConstraints } from './nodes.ts';
 import { tolerationsOf } from './taints.ts';
 
@@ -34,6 +34,7 @@ export interface PodFacts {
   readonly mirror: boolean;
   readonly optedOut: boolean;
   readonly owner: OwnerFacts | undefined;
+  readonly hasMetadata: boolean;
   readonly annotations: ReadonlyMap<string, string>;
   readonly hasAnnotations: boolean;
   readonly containers: readonly ContainerFacts[];
@@ -67,16 +68,17 @@ export function readPod(pod: unknown): PodFacts {
     optedOut: fieldsOf(metadata['labels'])[REWRITE_LABEL] === REWRITE_DISABLED,
     owner: readOwner(metadata['ownerReferences']),
     annotations,
-    hasAnnotations: isPresent(metadata['annotations']),
+    hasMetadata: isObject(fieldsOf(pod)['metadata']),
+    hasAnnotations: isObject(metadata['annotations']),
     containers,
     originals: readOriginals(annotations.get(ORIGINAL_IMAGES_ANNOTATION), containers),
     runtimeClassName: textOf(spec['runtimeClassName']),
     runtimeHandler: textOf(annotations.get(RUNTIME_HANDLER_ANNOTATION)),
     nodeSelector,
-    hasNodeSelector: isPresent(spec['nodeSelector']),
+    hasNodeSelector: isObject(spec['nodeSelector']),
     pullSecrets: itemsOf(spec['imagePullSecrets']).flatMap((secret) => textOf(fieldsOf(secret)['name']) ?? []),
-    hasPullSecrets: isPresent(spec['imagePullSecrets']),
-    hasClaims: itemsOf(spec['volumes']).some((volume) => isPresent(fieldsOf(volume)['persistentVolumeClaim'])),
+    hasPullSecrets: Array.isArray(spec['imagePullSecrets']),
+    hasClaims: itemsOf(spec['volumes']).some((volume) => isObject(fieldsOf(volume)['persistentVolumeClaim'])),
     userNamespaced: spec['hostUsers'] === false,
     constraints: {
       nodeName: textOf(spec['nodeName']),
@@ -90,7 +92,13 @@ export function readPod(pod: unknown): PodFacts {
 
 function readContainer(list: ContainerList, index: number, value: unknown): ContainerFacts {
   const { name, image, imagePullPolicy } = fieldsOf(value);
-  return { list, index, name: textOf(name) ?? '', image: textOf(image) ?? '', pulledNever: imagePullPolicy === 'Never' };
+  return {
+    list,
+    index,
+    name: textOf(name) ?? '',
+    image: textOf(image) ?? '',
+    pulledNever: imagePullPolicy === 'Never',
+  };
 }
 
 function readOwner(references: unknown): OwnerFacts | undefined {
@@ -130,8 +138,4 @@ function parseJSON(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-function isPresent(value: unknown): boolean {
-  return value !== undefined && value !== null;
 }

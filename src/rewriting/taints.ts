@@ -24,7 +24,11 @@ const PASSING = ['node.kubernetes.io/', 'node.cloudprovider.kubernetes.io/'];
 export function taintsOf(value: unknown): readonly Taint[] {
   return itemsOf(value).map((item) => {
     const taint = fieldsOf(item);
-    return { key: textOf(taint['key']) ?? '', value: textOf(taint['value']) ?? '', effect: textOf(taint['effect']) ?? '' };
+    return {
+      key: textOf(taint['key']) ?? '',
+      value: textOf(taint['value']) ?? '',
+      effect: textOf(taint['effect']) ?? '',
+    };
   });
 }
 

@@ -11,9 +11,25 @@ export class DeadlineExceededError extends Error {
 /** Resolves when `signal` aborts. */
 export function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
+    if (signal.aborted) {
+      resolve();
+    } else {
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    }
   });
+}
+
+/**
+ * Aborts `controller` as soon as `signal` aborts, for the same reason. Returns what ends that. `AbortSignal.any` would do,
+ * but what it registers on a signal that lives as long as the process is only freed by the garbage collector.
+ */
+export function follow(controller: AbortController, signal: AbortSignal): () => void {
+  const onAbort = (): void => controller.abort(signal.reason);
+  if (signal.aborted) {
+    onAbort();
+  }
+  signal.addEventListener('abort', onAbort, { once: true });
+  return () => signal.removeEventListener('abort', onAbort);
 }
 
 /**
@@ -23,8 +39,11 @@ export function aborted(signal: AbortSignal): Promise<void> {
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   const interrupted = Promise.withResolvers<never>();
   const onAbort = (): void => interrupted.reject(signal.reason);
-  if (signal.aborted) onAbort();
-  else signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) {
+    onAbort();
+  } else {
+    signal.addEventListener('abort', onAbort, { once: true });
+  }
   try {
     return await Promise.race([interrupted.promise, promise]);
   } finally {
@@ -42,15 +61,13 @@ export async function withDeadline<T>(
   run: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const bounded = new AbortController();
-  const onAbort = (): void => bounded.abort(o.signal.reason);
-  if (o.signal.aborted) onAbort();
-  else o.signal.addEventListener('abort', onAbort, { once: true });
+  const unfollow = follow(bounded, o.signal);
   const timer = o.clock.after(o.ms, () => bounded.abort(new DeadlineExceededError(o.what, o.ms)));
   try {
     return await abortable(run(bounded.signal), bounded.signal);
   } finally {
     timer.cancel();
-    o.signal.removeEventListener('abort', onAbort);
+    unfollow();
     bounded.abort();
   }
 }

@@ -19,7 +19,9 @@ export function jitteredBackoff(o: BackoffOptions): () => number {
   let lastAsked = o.clock.monotonic();
   return () => {
     const now = o.clock.monotonic();
-    if (now - lastAsked > o.reset) next = o.initial;
+    if (now - lastAsked > o.reset) {
+      next = o.initial;
+    }
     lastAsked = now;
     const delay = next;
     next = Math.min(next * 2, o.max);

@@ -1,5 +1,7 @@
 function numberIn(error: unknown, property: string): number | undefined {
-  if (typeof error !== 'object' || error === null) return undefined;
+  if (typeof error !== 'object' || error === null) {
+    return undefined;
+  }
   const value: unknown = Reflect.get(error, property);
   return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
 }

@@ -31,14 +31,20 @@ export function keyOf(object: KubeObject): Key {
 /** The parts of `key`; throws when it is not one that keyOf makes. */
 export function splitKey(key: Key): { namespace?: string; name: string } {
   const [first = '', second, ...rest] = key.split('/');
-  if (rest.length > 0) throw new Error(`unexpected key format: ${JSON.stringify(key)} is not namespace/name`);
+  if (rest.length > 0) {
+    throw new Error(`unexpected key format: ${JSON.stringify(key)} is not namespace/name`);
+  }
   return second === undefined ? { name: first } : { namespace: first, name: second };
 }
 
 /** Freezes a JSON tree to its leaves. A part that is frozen already is taken to be so all the way down. */
 export function deepFreeze<T>(value: T): T {
-  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) {
+    return value;
+  }
   Object.freeze(value);
-  for (const part of Object.values(value)) deepFreeze(part);
+  for (const part of Object.values(value)) {
+    deepFreeze(part);
+  }
   return value;
 }

@@ -31,21 +31,29 @@ export class WorkQueue {
 
   /** Marks `key` as needing processing. Does nothing after shutDown. */
   add(key: Key): void {
-    if (this.#shuttingDown || this.#dirty.has(key)) return;
+    if (this.#shuttingDown || this.#dirty.has(key)) {
+      return;
+    }
     this.#dirty.add(key);
-    if (!this.#processing.has(key)) this.#push(key);
+    if (!this.#processing.has(key)) {
+      this.#push(key);
+    }
   }
 
   /** Adds `key` in `ms` milliseconds. Of several times asked for, the earliest holds. */
   addAfter(key: Key, ms: number): void {
-    if (this.#shuttingDown) return;
+    if (this.#shuttingDown) {
+      return;
+    }
     if (ms <= 0) {
       this.add(key);
       return;
     }
     const readyAt = this.#clock.monotonic() + ms;
     const delayed = this.#delayed.get(key);
-    if (delayed && delayed.readyAt <= readyAt) return;
+    if (delayed && delayed.readyAt <= readyAt) {
+      return;
+    }
     delayed?.timer.cancel();
     const timer = this.#clock.after(ms, () => {
       this.#delayed.delete(key);
@@ -74,9 +82,15 @@ export class WorkQueue {
    * more: `signal` aborted, or the queue was shut down and is empty.
    */
   async get(signal: AbortSignal): Promise<Key | undefined> {
-    if (signal.aborted) return undefined;
-    if (this.#queue.length > 0) return this.#take();
-    if (this.#shuttingDown) return undefined;
+    if (signal.aborted) {
+      return undefined;
+    }
+    if (this.#queue.length > 0) {
+      return this.#take();
+    }
+    if (this.#shuttingDown) {
+      return undefined;
+    }
     return new Promise((resolve) => {
       const getter = (key: Key | undefined): void => {
         this.#getters.delete(getter);
@@ -92,15 +106,21 @@ export class WorkQueue {
   /** Ends the processing of `key`. It goes back to the queue if it was added meanwhile. */
   done(key: Key): void {
     this.#processing.delete(key);
-    if (this.#dirty.has(key)) this.#push(key);
+    if (this.#dirty.has(key)) {
+      this.#push(key);
+    }
   }
 
   /** Takes no more keys and drops the delayed ones; those in the queue are still handed out. */
   shutDown(): void {
     this.#shuttingDown = true;
-    for (const { timer } of this.#delayed.values()) timer.cancel();
+    for (const { timer } of this.#delayed.values()) {
+      timer.cancel();
+    }
     this.#delayed.clear();
-    for (const getter of this.#getters) getter(undefined);
+    for (const getter of this.#getters) {
+      getter(undefined);
+    }
   }
 
   #push(key: Key): void {

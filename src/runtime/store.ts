@@ -2,9 +2,7 @@ import { deepFreeze, keyOf, type Key, type KubeObject } from './object.ts';
 
 /** What became of one object. Objects are frozen. */
 export type Change<T> =
-  | { type: 'added'; object: T }
-  | { type: 'updated'; old: T; object: T }
-  | { type: 'deleted'; object: T };
+  { type: 'added'; object: T } | { type: 'updated'; old: T; object: T } | { type: 'deleted'; object: T };
 
 /** A store as its readers see it. What it hands out is frozen and shared: copy before changing. */
 export interface ReadStore<T> {
@@ -46,7 +44,9 @@ export class Store<T extends KubeObject> implements ReadStore<T> {
       vanished.delete(keyOf(item));
       changes.push(...this.upsert(item));
     }
-    for (const key of vanished) changes.push(...this.delete(key));
+    for (const key of vanished) {
+      changes.push(...this.delete(key));
+    }
     return changes;
   }
 
@@ -54,12 +54,18 @@ export class Store<T extends KubeObject> implements ReadStore<T> {
   upsert(object: T): Change<T>[] {
     const key = keyOf(object);
     const old = this.#objects.get(key);
-    if (old && isSameVersion(old, object)) return [];
+    if (old && isSameVersion(old, object)) {
+      return [];
+    }
     deepFreeze(object);
     this.#objects.set(key, object);
     this.#namespace(object).set(key, object);
-    if (!old) return [{ type: 'added', object }];
-    if (old.metadata.uid === object.metadata.uid) return [{ type: 'updated', old, object }];
+    if (!old) {
+      return [{ type: 'added', object }];
+    }
+    if (old.metadata.uid === object.metadata.uid) {
+      return [{ type: 'updated', old, object }];
+    }
     return [
       { type: 'deleted', object: old },
       { type: 'added', object },
@@ -69,18 +75,24 @@ export class Store<T extends KubeObject> implements ReadStore<T> {
   /** Removes the object under `key`, if there is one. */
   delete(key: Key): Change<T>[] {
     const object = this.#objects.get(key);
-    if (!object) return [];
+    if (!object) {
+      return [];
+    }
     this.#objects.delete(key);
     const siblings = this.#namespace(object);
     siblings.delete(key);
-    if (siblings.size === 0) this.#namespaces.delete(object.metadata.namespace ?? '');
+    if (siblings.size === 0) {
+      this.#namespaces.delete(object.metadata.namespace ?? '');
+    }
     return [{ type: 'deleted', object }];
   }
 
   #namespace(object: T): Map<Key, T> {
     const namespace = object.metadata.namespace ?? '';
     let objects = this.#namespaces.get(namespace);
-    if (!objects) this.#namespaces.set(namespace, (objects = new Map()));
+    if (!objects) {
+      this.#namespaces.set(namespace, (objects = new Map()));
+    }
     return objects;
   }
 }

@@ -1,0 +1,69 @@
+# Every target uses the Node.js of node_modules (the package "node"); a system npm is needed only to install that.
+SYSTEM_PATH := $(PATH)
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+
+INSTALLED := node_modules/.package-lock.json
+GENERATORS := hack/generate/crds.ts hack/generate/docs.ts
+
+# Where `make image` pushes to.
+REGISTRY ?= 127.0.0.1:5000
+TAG ?= dev
+
+.DEFAULT_GOAL := help
+.PHONY: help install generate check test test-unit test-api test-e2e tools cluster-up cluster-down shell demo bench image clean
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## Install the npm packages, Node.js among them (npm ci), when package-lock.json is newer
+
+# npm removes node_modules first, so it must not run on the Node.js in there.
+$(INSTALLED): package-lock.json
+	PATH="$(SYSTEM_PATH)" npm ci --no-audit --no-fund
+	touch $@
+
+generate: install ## Write the CRDs and the API reference from src/api
+	@for generator in $(GENERATORS); do node $$generator || exit 1; done
+
+check: install ## Check types, lint, format, and that generated files are fresh
+	tsc
+	oxlint
+	prettier --check --log-level warn .
+	@for generator in $(GENERATORS); do node $$generator --check || exit 1; done
+
+test: install tools ## Run every test: unit, API server, registry, converter, Dragonfly, end to end
+	node --test 'src/**/*.test.ts' 'hack/**/*.test.ts' 'test/**/*.test.ts'
+
+test-unit: install ## Run the tests that start nothing outside Node.js
+	node --test 'src/**/*.test.ts' 'hack/**/*.test.ts' 'test/conventions/*.test.ts'
+
+test-api: install ## Run the tests against a real kube-apiserver
+	node hack/tools/main.ts etcd kube-apiserver kubectl helm
+	node --test 'test/api/**/*.test.ts'
+
+test-e2e: install tools ## Run the tests against a whole development cluster
+	node --test 'test/e2e/**/*.test.ts'
+
+tools: install ## Get the programs that the tests and the cluster run (Kubernetes, containerd, Nydus, …) into the cache
+	node hack/tools/main.ts
+
+cluster-up: install tools ## Start the development cluster, with Slipstream in it
+	node hack/cluster/main.ts up
+
+cluster-down: install ## Stop the development cluster
+	node hack/cluster/main.ts down
+
+shell: install ## Open a shell with kubectl and helm set to the development cluster
+	node hack/cluster/main.ts shell
+
+demo: install tools ## Show the product at work in a development cluster of its own
+	node hack/demo/main.ts
+
+bench: install tools ## Measure admission latency, memory and conversion
+	node test/bench/main.ts
+
+image: install tools ## Build the container image and push it to $(REGISTRY)
+	node hack/image/main.ts --registry $(REGISTRY) --tag $(TAG)
+
+clean: ## Remove node_modules (tools stay in the cache)
+	rm -rf node_modules

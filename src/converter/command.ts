@@ -1,0 +1,106 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { pino, type DestinationStream, type Logger } from 'pino';
+import { parseDockerConfig, type CredentialStore } from '../registry/auth.ts';
+import { RegistryClient } from '../registry/client.ts';
+import { convert } from './convert.ts';
+import { ConvertError, failureOf } from './errors.ts';
+import { ConvertRequest } from './options.ts';
+import { encodeResult, exitCode, type ConvertResult } from './result.ts';
+
+/** Arguments of the `convert` command. */
+export interface ConvertCommand {
+  /** A ConvertRequest as JSON. */
+  request: string;
+  /** Docker config with credentials for the source; anonymous when absent. */
+  sourceConfig?: string | undefined;
+  /** Docker config with credentials for the target; the source's when absent. */
+  targetConfig?: string | undefined;
+  /** Path of nydus-image. */
+  nydusImage: string;
+  /** File for the result, which the kubelet puts into the Pod's status. */
+  terminationMessage: string;
+  /** User-Agent for registries. */
+  userAgent: string;
+  logLevel: string;
+  /** Where log and progress lines go. */
+  stdout: DestinationStream;
+}
+
+/**
+ * Runs a conversion as a Job's worker: log and progress lines on standard output, the result in the termination message,
+ * also on failure.
+ * @param signal aborted when the Pod is told to stop.
+ * @returns the exit code: 0 done, 1 failed and worth another attempt, 3 failed for good.
+ */
+export async function runConvertCommand(command: ConvertCommand, signal: AbortSignal): Promise<0 | 1 | 3> {
+  const log = pino({ level: command.logLevel }, command.stdout);
+  let result: ConvertResult;
+  try {
+    result = await run(command, log, signal);
+  } catch (error) {
+    result = failureOf(error);
+  }
+  if (result.ok) {
+    log.info({ result }, 'converted');
+  } else {
+    log.error({ result }, 'conversion failed');
+  }
+  try {
+    await writeFile(command.terminationMessage, encodeResult(result));
+  } catch (error) {
+    log.error({ err: error, path: command.terminationMessage }, 'cannot write the termination message');
+    return 1;
+  }
+  return exitCode(result);
+}
+
+async function run(command: ConvertCommand, log: Logger, signal: AbortSignal): Promise<ConvertResult> {
+  const request = parseRequest(command.request);
+  const source = await readCredentials(command.sourceConfig);
+  const target = command.targetConfig === undefined ? source : await readCredentials(command.targetConfig);
+  const registry = new RegistryClient({ registries: request.registries, userAgent: command.userAgent, log });
+  try {
+    return await convert(
+      request,
+      {
+        registry,
+        credentials: { source, target },
+        log,
+        nydusImage: command.nydusImage,
+        onProgress: (progress) => log.info({ progress }, 'progress'),
+      },
+      signal,
+    );
+  } finally {
+    await registry.close();
+  }
+}
+
+function parseRequest(text: string): ConvertRequest {
+  try {
+    return ConvertRequest.parse(JSON.parse(text));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new ConvertError('InvalidSpec', `the request is not valid: ${why}`, { cause: error });
+  }
+}
+
+async function readCredentials(path: string | undefined): Promise<CredentialStore | undefined> {
+  if (path === undefined) {
+    return undefined;
+  }
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new ConvertError('CredentialsMissing', `cannot read the docker config: ${why}`, { cause: error });
+  }
+  try {
+    return parseDockerConfig(text);
+  } catch (error) {
+    // The parser's message shows nothing of the text.
+    const why = error instanceof Error ? error.message : 'it is no docker config';
+    throw new ConvertError('CredentialsMissing', `${path}: ${why}`, { cause: error });
+  }
+}

@@ -1,0 +1,52 @@
+import { execFile } from 'node:child_process';
+import { closeSync, constants, openSync } from 'node:fs';
+import { Socket } from 'node:net';
+import type { Readable, Writable } from 'node:stream';
+import { promisify } from 'node:util';
+
+/**
+ * Makes named pipes. Node has no call for it, and the pipes that it gives a child process are sockets, which cannot be
+ * opened through /dev/fd, so nydus-image could not read a stream from them.
+ */
+export async function makeFifos(paths: string[], signal: AbortSignal): Promise<void> {
+  await promisify(execFile)('mkfifo', ['-m', '600', ...paths], { signal });
+}
+
+/** The end of a named pipe that this process reads. */
+export interface FifoReader {
+  stream: Readable;
+  /** Lets the stream end once it is drained. Call it when the writing process has ended: however it did, or never wrote. */
+  release: () => void;
+}
+
+/*
+ * Both ends are opened without blocking and polled: a blocking open or read would hold one of the four threads that Node
+ * also decompresses on, and a few layers at once would bring everything to a standstill.
+ */
+
+/** Opens a named pipe to read what another process writes. */
+export function openFifoReader(path: string): FifoReader {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  // A pipe that a writer has opened and closed has ended; this writer keeps it from ending before the process came.
+  const writer = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+  let released = false;
+  return {
+    stream: new Socket({ fd, readable: true, writable: false }),
+    release: () => {
+      if (!released) {
+        released = true;
+        closeSync(writer);
+      }
+    },
+  };
+}
+
+/**
+ * Opens a named pipe to write what another process reads; it need not have opened the pipe yet. Writing stalls for ever
+ * if that process dies: destroy the stream then.
+ */
+export function openFifoWriter(path: string): Writable {
+  // Opened for both, because opening for writing alone fails while there is no reader.
+  const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+  return new Socket({ fd, readable: false, writable: true });
+}

@@ -1,0 +1,208 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PassThrough, type Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { BlobUpload } from '../registry/client.ts';
+import { RegistryError } from '../registry/errors.ts';
+import { formatReference } from '../registry/reference.ts';
+import type { Descriptor } from '../registry/schema.ts';
+import type { BlobReader } from './blobtoc.ts';
+import { openLayer } from './decompress.ts';
+import { ConvertError, explain, explained } from './errors.ts';
+import { makeFifos, openFifoReader, openFifoWriter } from './fifo.ts';
+import { callOptions, type ConversionJob } from './job.ts';
+import type { BlobLayer } from './manifest.ts';
+import { createArguments, readReport, runNydusImage } from './nydusimage.ts';
+import { keepTail, withTail } from './tail.ts';
+import { extractTree } from './tree.ts';
+
+/** Bytes of a new blob's end that are kept: as a rule the layer's tree is among them and need not be read back. */
+const TAIL = 4 << 20;
+
+/** Bytes that nydus-image may be ahead of the registry, so that it goes on while a piece is being sent. */
+const AHEAD = 8 << 20;
+
+/** What became of the bytes that nydus-image wrote. */
+interface Pushed {
+  digest: string;
+  size: number;
+  tail: Buffer;
+}
+
+/**
+ * Converts one layer while it streams by: registry → digest check → decompression → nydus-image → registry. Nothing of it
+ * touches the disk, and its tree is left in `job.trees`.
+ * @param onBytes told how many bytes of the source layer have been read so far.
+ * @throws ConvertError. Nothing is committed to the target then.
+ */
+export async function convertLayer(
+  layer: Descriptor,
+  job: ConversionJob,
+  onBytes: (bytes: number) => void,
+  signal: AbortSignal,
+): Promise<BlobLayer> {
+  const folder = await mkdtemp(join(job.workDir, 'layer-'));
+  try {
+    const upload = await explained('target', pushing(job), () =>
+      job.registry.startUpload(job.target.reference, callOptions(job.target, signal)),
+    );
+    const { digest, size, tail } = await commitOrAbort(upload, job, () =>
+      run(layer, upload, folder, job, onBytes, signal),
+    );
+    await extractTree(
+      withTail(pushedBlob(digest, size, job, signal), tail),
+      digest,
+      job.trees,
+      join(folder, 'tree'),
+      job.fsVersion,
+      signal,
+    );
+    return { sourceDigest: layer.digest, digest, size };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** A blob in the target's repository, read by ranges. */
+export function pushedBlob(digest: string, size: number, job: ConversionJob, signal: AbortSignal): BlobReader {
+  return {
+    size,
+    read: (offset, length) =>
+      explained('target', `read back blob ${digest}`, () =>
+        job.registry.blob(
+          job.target.reference,
+          { digest, size },
+          { ...callOptions(job.target, signal), range: { offset, length } },
+        ),
+      ),
+  };
+}
+
+async function commitOrAbort(upload: BlobUpload, job: ConversionJob, run: () => Promise<Pushed>): Promise<Pushed> {
+  try {
+    const pushed = await run();
+    await explained('target', pushing(job), () => job.watches.push.during(() => upload.commit(pushed.digest)));
+    return pushed;
+  } catch (error) {
+    // The registry drops an upload that nobody finishes; saying so early only saves it the space.
+    await upload.abort().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Runs the three stages side by side. The first one that fails stops the others, and its error is the one thrown. */
+async function run(
+  layer: Descriptor,
+  upload: BlobUpload,
+  folder: string,
+  job: ConversionJob,
+  onBytes: (bytes: number) => void,
+  signal: AbortSignal,
+): Promise<Pushed> {
+  const [tar, blob, report] = [join(folder, 'layer.tar'), join(folder, 'blob'), join(folder, 'report.json')];
+  await makeFifos([tar, blob], signal);
+  const failed = new AbortController();
+  const stop = AbortSignal.any([signal, failed.signal]);
+  const output = openFifoReader(blob);
+  const args = createArguments({ tar, blob, report, fsVersion: job.fsVersion, compressor: job.compressor });
+  // No prefetch paths here: only those of the merged tree count, and without them equal layers give equal blobs.
+  const build = job.watches.build.during(() => runNydusImage(job.nydusImage, args, [], stop)).finally(output.release);
+  const stages = [feed(layer, tar, job, onBytes, stop), build, push(output.stream, upload, job, stop)] as const;
+  for (const stage of stages) {
+    stage.catch((error: unknown) => failed.abort(error));
+  }
+  const [, , pushed] = await Promise.allSettled(stages);
+  signal.throwIfAborted();
+  if (failed.signal.aborted || pushed.status === 'rejected') {
+    throw await causeOf(failed.signal.reason, layer, job, signal);
+  }
+  const { counters } = await readReport(report);
+  job.log.debug(
+    { layer: layer.digest, blob: pushed.value.digest, size: pushed.value.size, counters },
+    'layer converted',
+  );
+  return pushed.value;
+}
+
+async function feed(
+  layer: Descriptor,
+  tar: string,
+  job: ConversionJob,
+  onBytes: (bytes: number) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const { registry, source, watches } = job;
+  const stream = await watches.pull.during(() => registry.blob(source.reference, layer, callOptions(source, signal)));
+  await pipeline([...(await openLayer(read(stream, job, onBytes))), openFifoWriter(tar)], { signal });
+}
+
+async function* read(stream: Readable, job: ConversionJob, onBytes: (bytes: number) => void): AsyncGenerator<Buffer> {
+  const chunks = (stream as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+  let bytes = 0;
+  try {
+    for (;;) {
+      const next = await job.watches.pull.during(() => chunks.next());
+      if (next.done === true) {
+        return;
+      }
+      bytes += next.value.length;
+      job.traffic.read += next.value.length;
+      onBytes(bytes);
+      yield next.value;
+    }
+  } finally {
+    stream.destroy();
+  }
+}
+
+async function push(stream: Readable, upload: BlobUpload, job: ConversionJob, signal: AbortSignal): Promise<Pushed> {
+  const hash = createHash('sha256');
+  const tail = keepTail(TAIL);
+  let size = 0;
+  const send = async (chunks: AsyncIterable<Buffer>): Promise<void> => {
+    for await (const chunk of chunks) {
+      hash.update(chunk);
+      tail.push(chunk);
+      size += chunk.length;
+      await explained('target', pushing(job), () => job.watches.push.during(() => upload.write(chunk)));
+      job.traffic.pushed += chunk.length;
+    }
+  };
+  await pipeline(stream, new PassThrough({ readableHighWaterMark: AHEAD }), send, { signal });
+  return { digest: `sha256:${hash.digest('hex')}`, size, tail: tail.bytes() };
+}
+
+/**
+ * What stopped a layer. Wrong bytes break the decompression or nydus-image before the end of the layer shows that its
+ * digest was a lie, so then the source is read once more, to blame the right one.
+ */
+async function causeOf(error: unknown, layer: Descriptor, job: ConversionJob, signal: AbortSignal): Promise<unknown> {
+  const { registry, source } = job;
+  const what = `layer ${layer.digest} of ${formatReference(source.reference)}`;
+  if (error instanceof RegistryError) {
+    return explain(error, 'source', `read ${what}`);
+  }
+  const fromTarget = error instanceof ConvertError && error.cause instanceof RegistryError;
+  if (fromTarget) {
+    return error;
+  }
+  await explained('source', `read ${what}`, async () => {
+    const stream = await registry.blob(source.reference, layer, callOptions(source, signal));
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      job.traffic.read += chunk.length;
+    }
+  });
+  if (error instanceof ConvertError) {
+    return new ConvertError(error.reason, `convert ${what}: ${error.message}`, {
+      permanent: error.permanent,
+      cause: error,
+    });
+  }
+  const why = error instanceof Error ? error.message : String(error);
+  return new ConvertError('ConversionFailed', `decompress ${what}: ${why}`, { cause: error });
+}
+
+function pushing({ target }: ConversionJob): string {
+  return `push a layer to ${formatReference(target.reference)}`;
+}

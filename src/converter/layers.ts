@@ -1,0 +1,110 @@
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import pLimit from 'p-limit';
+import pRetry from 'p-retry';
+import type { Descriptor } from '../registry/schema.ts';
+import type { ReusableLayer } from './artifact.ts';
+import { isPassing } from './errors.ts';
+import { callOptions, type ConversionJob } from './job.ts';
+import { convertLayer, pushedBlob } from './layer.ts';
+import type { BlobLayer } from './manifest.ts';
+import type { ProgressMeter } from './progress.ts';
+import { extractTree } from './tree.ts';
+
+/** Attempts that one layer gets beyond the first when the network breaks, so that the other layers are not lost with it. */
+const RETRIES = 2;
+
+/** Layers converted at the same time at most, whatever the cores: each holds a few pieces of its blob in memory. */
+const PARALLEL_MAX = 8;
+
+/** What became of the layers. */
+export interface ConvertedLayers {
+  /** By digest of the source layer. */
+  blobs: Map<string, BlobLayer>;
+  /** How many of them an earlier artifact already held. */
+  reused: number;
+}
+
+/**
+ * Brings every layer into the target's repository as a RAFS blob, as many at once as there are cores: nydus-image uses one.
+ * The biggest ones start first, so that none of them runs alone at the end. The first failure stops all.
+ * @param layers distinct layers.
+ * @param reusable layers of earlier artifacts by digest of the source layer.
+ */
+export async function convertLayers(
+  layers: readonly Descriptor[],
+  reusable: ReadonlyMap<string, ReusableLayer>,
+  job: ConversionJob,
+  progress: ProgressMeter,
+  signal: AbortSignal,
+): Promise<ConvertedLayers> {
+  const limit = pLimit(Math.min(availableParallelism(), PARALLEL_MAX));
+  const failed = new AbortController();
+  const stop = AbortSignal.any([signal, failed.signal]);
+  const blobs = new Map<string, BlobLayer>();
+  let reused = 0;
+
+  async function convertOne(layer: Descriptor): Promise<void> {
+    stop.throwIfAborted();
+    const earlier = reusable.get(layer.digest);
+    const taken = earlier === undefined ? undefined : await takeOver(earlier, job, stop);
+    reused += taken === undefined ? 0 : 1;
+    blobs.set(layer.digest, taken ?? (await convertWithRetries(layer, job, progress, stop)));
+    progress.layerDone(layer.digest);
+  }
+
+  const ordered = layers.toSorted((a, b) => b.size - a.size);
+  await Promise.allSettled(
+    ordered.map((layer) => limit(convertOne, layer).catch((error: unknown) => failed.abort(error))),
+  );
+  stop.throwIfAborted();
+  return { blobs, reused };
+}
+
+async function convertWithRetries(
+  layer: Descriptor,
+  job: ConversionJob,
+  progress: ProgressMeter,
+  signal: AbortSignal,
+): Promise<BlobLayer> {
+  const report = (bytes: number): void => progress.layer(layer.digest, bytes);
+  return pRetry(() => convertLayer(layer, job, report, signal), {
+    retries: RETRIES,
+    signal,
+    shouldRetry: ({ error }) => isPassing(error),
+    onFailedAttempt: ({ error, retriesLeft }) => {
+      job.log.warn({ layer: layer.digest, err: error, retriesLeft }, 'converting a layer failed');
+    },
+  });
+}
+
+/**
+ * Takes over a layer that an earlier artifact holds, from another repository of the same registry if need be. Undefined if
+ * it is gone, may not be mounted, or is not what it should be: then it is converted.
+ */
+async function takeOver(
+  { sourceDigest, digest, size, from }: ReusableLayer,
+  job: ConversionJob,
+  signal: AbortSignal,
+): Promise<BlobLayer | undefined> {
+  const { registry, target, trees, fsVersion, workDir } = job;
+  const { reference } = target;
+  const call = callOptions(target, signal);
+  try {
+    let there = await registry.blobExists(reference, digest, call);
+    if (there === undefined && from.registry === reference.registry && from.repository !== reference.repository) {
+      const mounted = await registry.mount(reference, digest, from.repository, call);
+      there = mounted ? await registry.blobExists(reference, digest, call) : undefined;
+    }
+    if (there !== size) {
+      return undefined;
+    }
+    const scratch = join(workDir, `taken-${sourceDigest.replace(':', '-')}`);
+    await extractTree(pushedBlob(digest, size, job, signal), digest, trees, scratch, fsVersion, signal);
+    return { sourceDigest, digest, size };
+  } catch (error) {
+    signal.throwIfAborted();
+    job.log.warn({ layer: sourceDigest, blob: digest, err: error }, 'a layer cannot be taken over; it is converted');
+    return undefined;
+  }
+}

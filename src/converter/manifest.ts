@@ -1,0 +1,143 @@
+import { OPTIONS_ANNOTATION, SOURCE_LAYER_ANNOTATION } from '../api/v1alpha1/labels.ts';
+import { digestOf } from '../registry/digest.ts';
+import { MEDIA_TYPES, type Descriptor, type ImageConfig, type Manifest, type Platform } from '../registry/schema.ts';
+import {
+  ARTIFACT_TYPE,
+  BLOB_ANNOTATION,
+  BLOB_LAYER_TYPE,
+  BOOTSTRAP_ANNOTATION,
+  BOOTSTRAP_LAYER_TYPE,
+  BUILDER_VERSION_ANNOTATION,
+  FS_VERSION_ANNOTATION,
+  SOURCE_DIGEST_ANNOTATION,
+  SOURCE_REFERENCE_ANNOTATION,
+  type FsVersion,
+} from './nydus.ts';
+
+/** A document and the descriptor to push and name it by. */
+export interface Document {
+  descriptor: Descriptor;
+  body: Buffer;
+}
+
+/** A manifest to push. */
+export interface ManifestDocument extends Document {
+  manifest: Manifest;
+}
+
+/** A layer of the source as a RAFS blob in the target's repository. */
+export interface BlobLayer {
+  /** Digest of the layer that it was made from. */
+  sourceDigest: string;
+  digest: string;
+  /** Bytes. */
+  size: number;
+}
+
+/** The bootstrap layer. */
+export interface BootstrapLayer {
+  digest: string;
+  /** Bytes, compressed. */
+  size: number;
+  /** Digest of the uncompressed tar. */
+  diffID: string;
+}
+
+/** What an artifact says of its own making. */
+export interface Provenance {
+  /** The source as it was asked for. */
+  sourceReference: string;
+  fsVersion: FsVersion;
+  builder: string;
+  optionsHash: string;
+}
+
+/**
+ * The source's config with the artifact's layers. Everything else is kept as it came, so that the container runs as before.
+ * The blobs are their own diff IDs: they are not compressed as a whole.
+ */
+export function buildConfig(source: ImageConfig, blobs: readonly BlobLayer[], bootstrap: BootstrapLayer): Document {
+  const config = {
+    ...source,
+    rootfs: { type: 'layers', diff_ids: [...blobs.map((blob) => blob.digest), bootstrap.diffID] },
+    history: [...(source.history ?? []), { created_by: 'Nydus Converter', comment: 'Nydus Bootstrap Layer' }],
+  };
+  return document(MEDIA_TYPES.ociConfig, config);
+}
+
+/**
+ * The artifact's manifest of one platform, as nydusify writes it (acceleration-service pkg/driver/nydus/nydus.go with
+ * `docker2oci` and `with_referrer`), with annotations of our own that say what it was made with.
+ * @param subject descriptor of the source's manifest.
+ */
+export function buildManifest(
+  config: Descriptor,
+  blobs: readonly BlobLayer[],
+  bootstrap: BootstrapLayer,
+  subject: Descriptor,
+  provenance: Provenance,
+): ManifestDocument {
+  const { fsVersion } = provenance;
+  const manifest: Manifest = {
+    schemaVersion: 2,
+    mediaType: MEDIA_TYPES.ociManifest,
+    config,
+    layers: [
+      ...blobs.map(({ sourceDigest, digest, size }) => ({
+        mediaType: BLOB_LAYER_TYPE,
+        digest,
+        size,
+        annotations: { [BLOB_ANNOTATION]: 'true', [SOURCE_LAYER_ANNOTATION]: sourceDigest },
+      })),
+      {
+        mediaType: BOOTSTRAP_LAYER_TYPE,
+        digest: bootstrap.digest,
+        size: bootstrap.size,
+        annotations: { [BOOTSTRAP_ANNOTATION]: 'true', [FS_VERSION_ANNOTATION]: fsVersion },
+      },
+    ],
+    // Registries such as ECR refuse a subject with a platform.
+    subject: { mediaType: subject.mediaType, digest: subject.digest, size: subject.size },
+    annotations: annotations(subject.digest, provenance),
+  };
+  return { ...document(MEDIA_TYPES.ociManifest, manifest), manifest };
+}
+
+/**
+ * The index of an artifact for several platforms. Every entry has a platform: nydus-snapshotter fails on one without.
+ * @param sourceDigest digest of the source's index.
+ */
+export function buildIndex(
+  entries: readonly { descriptor: Descriptor; platform: Platform }[],
+  sourceDigest: string,
+  provenance: Provenance,
+): Document {
+  return document(MEDIA_TYPES.ociIndex, {
+    schemaVersion: 2,
+    mediaType: MEDIA_TYPES.ociIndex,
+    manifests: entries.map(({ descriptor: { mediaType, digest, size }, platform }) => ({
+      mediaType,
+      digest,
+      size,
+      platform,
+      artifactType: ARTIFACT_TYPE,
+    })),
+    annotations: annotations(sourceDigest, provenance),
+  });
+}
+
+function annotations(sourceDigest: string, provenance: Provenance): Record<string, string> {
+  const { sourceReference, fsVersion, builder, optionsHash } = provenance;
+  return {
+    [BUILDER_VERSION_ANNOTATION]: builder,
+    [FS_VERSION_ANNOTATION]: fsVersion,
+    [SOURCE_DIGEST_ANNOTATION]: sourceDigest,
+    [SOURCE_REFERENCE_ANNOTATION]: sourceReference,
+    [OPTIONS_ANNOTATION]: optionsHash,
+  };
+}
+
+function document(mediaType: string, content: unknown): Document {
+  const body = Buffer.from(JSON.stringify(content));
+  return { descriptor: { mediaType, digest: digestOf(body), size: body.length }, body };
+}

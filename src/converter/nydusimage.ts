@@ -1,0 +1,180 @@
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { z } from 'zod';
+import { ConvertError } from './errors.ts';
+import type { FsVersion } from './nydus.ts';
+
+/** Bytes of nydus-image's output that are kept for a message. */
+const OUTPUT_KEPT = 8 * 1024;
+const LINES_SHOWN = 8;
+
+const VERSION_TIMEOUT_MS = 10_000;
+const VERSION_MAX_BYTES = 64 * 1024;
+
+/** How one layer becomes a RAFS blob. Paths may be named pipes. */
+export interface CreateOptions {
+  /** Plain tar to read. */
+  tar: string;
+  /** RAFS blob to write. */
+  blob: string;
+  /** File for the report. */
+  report: string;
+  fsVersion: FsVersion;
+  compressor: 'zstd' | 'lz4_block' | 'none';
+}
+
+/** How the trees of the layers become the one of the image. */
+export interface MergeOptions {
+  /** Trees from the lowest layer up. Each file must be named by the hex digest of its RAFS blob. */
+  bootstraps: string[];
+  /** Tree to write. */
+  bootstrap: string;
+  report: string;
+}
+
+/** Arguments of `nydus-image create`, as nydus-snapshotter's converter passes them (pkg/converter/tool/builder.go). */
+export function createArguments({ tar, blob, report, fsVersion, compressor }: CreateOptions): string[] {
+  return [
+    'create',
+    '--log-level',
+    'warn',
+    '--prefetch-policy',
+    'fs',
+    '--blob',
+    blob,
+    '--whiteout-spec',
+    'none',
+    '--fs-version',
+    fsVersion,
+    '--type',
+    'tar-rafs',
+    '--blob-inline-meta',
+    ...(fsVersion === '6' ? ['--features', 'blob-toc'] : []),
+    '--compressor',
+    compressor,
+    '--output-json',
+    report,
+    tar,
+  ];
+}
+
+/** Arguments of `nydus-image merge`, likewise. */
+export function mergeArguments({ bootstraps, bootstrap, report }: MergeOptions): string[] {
+  return [
+    'merge',
+    '--log-level',
+    'warn',
+    '--prefetch-policy',
+    'fs',
+    '--output-json',
+    report,
+    '--bootstrap',
+    bootstrap,
+    ...bootstraps,
+  ];
+}
+
+/**
+ * Runs nydus-image to its end.
+ * @param prefetch absolute paths for the tree's prefetch table. Given on standard input, one a line: with none of them
+ *   nothing is prefetched, where the converters upstream say "/" and have nydusd fetch the whole image.
+ * @throws ConvertError of reason ConversionFailed, worth another attempt, with the last lines that it printed.
+ */
+export async function runNydusImage(
+  path: string,
+  args: string[],
+  prefetch: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  signal.throwIfAborted();
+  const child = spawn(path, args, { stdio: 'pipe', signal, killSignal: 'SIGKILL' });
+  const output = keepTail(child.stdout, child.stderr);
+  // It may end before it has read its input; then its exit tells more than the broken pipe.
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(prefetch.join('\n'));
+  const [code, killedBy] = await ended(child).catch((error: unknown) => {
+    signal.throwIfAborted();
+    throw cannotRun(path, error);
+  });
+  signal.throwIfAborted();
+  if (code !== 0) {
+    const how = killedBy === null ? `exited with ${code}` : `was killed by ${killedBy}`;
+    throw new ConvertError('ConversionFailed', `nydus-image ${args[0]} ${how}: ${lastLines(output())}`, {
+      permanent: false,
+    });
+  }
+}
+
+const Report = z.object({
+  version: z.string(),
+  blobs: z.array(z.string()),
+  trace: z
+    .object({
+      registered_events: z.record(z.string(), z.unknown()).optional(),
+    })
+    .optional(),
+});
+
+/** What nydus-image says of its own work. */
+export interface BuildReport {
+  version: string;
+  /** Hex digests in the tree's blob table. Blobs without a chunk are not in it. */
+  blobs: string[];
+  /** Counters such as `dedup_chunks` and `dedup_uncompressed_size`. */
+  counters: Record<string, number>;
+}
+
+/** Reads the file that `--output-json` named. */
+export async function readReport(path: string): Promise<BuildReport> {
+  const { version, blobs, trace } = Report.parse(JSON.parse(await readFile(path, 'utf8')));
+  const events = Object.entries(trace?.registered_events ?? {});
+  const counters = events.flatMap(([name, value]) => (typeof value === 'number' ? [[name, value] as const] : []));
+  return { version, blobs, counters: Object.fromEntries(counters) };
+}
+
+/** Version that nydus-image says it is, such as `v2.2.0`. */
+export async function builderVersion(path: string, signal: AbortSignal): Promise<string> {
+  const options = { signal, timeout: VERSION_TIMEOUT_MS, maxBuffer: VERSION_MAX_BYTES };
+  const { stdout } = await promisify(execFile)(path, ['--version'], options).catch((error: unknown) => {
+    signal.throwIfAborted();
+    throw cannotRun(path, error);
+  });
+  return parseVersion(stdout);
+}
+
+/** The version in what `nydus-image --version` prints. */
+export function parseVersion(text: string): string {
+  const version = /^\s*Version:\s*(\S+)/m.exec(text)?.[1] ?? /^nydus-image\s+(\S+)/m.exec(text)?.[1];
+  if (version === undefined) {
+    throw new ConvertError('ConversionFailed', `nydus-image --version printed no version: ${lastLines(text)}`);
+  }
+  return version;
+}
+
+async function ended(child: ChildProcess): Promise<[number | null, NodeJS.Signals | null]> {
+  const [code, killedBy] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+  return [code, killedBy];
+}
+
+function cannotRun(path: string, error: unknown): ConvertError {
+  const why = error instanceof Error ? error.message : String(error);
+  return new ConvertError('ConversionFailed', `cannot run nydus-image at ${path}: ${why}`, { permanent: false });
+}
+
+function keepTail(...streams: NodeJS.ReadableStream[]): () => string {
+  let tail = '';
+  for (const stream of streams) {
+    stream.setEncoding('utf8');
+    stream.on('data', (text: string) => {
+      tail = (tail + text).slice(-OUTPUT_KEPT);
+    });
+  }
+  return () => tail;
+}
+
+function lastLines(text: string): string {
+  const lines = text.split('\n').flatMap((line) => line.trim() || []);
+  return lines.slice(-LINES_SHOWN).join('; ') || 'it printed nothing';
+}

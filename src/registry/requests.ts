@@ -1,0 +1,81 @@
+import { mismatch } from './digest.ts';
+import { RegistryError } from './errors.ts';
+import { checkReference, formatReference } from './reference.ts';
+import type { Reference, Repository } from './reference.ts';
+import { ACCEPTED_TYPES } from './schema.ts';
+import type { ApiRequest, Session } from './session.ts';
+import type { HttpResponse } from './transport.ts';
+
+/** A part of a blob, in bytes. */
+export interface Range {
+  offset: number;
+  length: number;
+}
+
+/** What a token may allow in a repository. DELETE asks for all three: registries disagree on which of them it needs. */
+export function scope(repository: string, actions: 'pull' | 'pull,push' | 'delete,pull,push'): string {
+  return `repository:${repository}:${actions}`;
+}
+
+/** Reads a manifest, by digest if the reference has one, else by tag. */
+export function manifestRequest(session: Session, ref: Reference, method: 'GET' | 'HEAD'): ApiRequest {
+  checkReference(ref);
+  return {
+    method,
+    url: session.url(ref.registry, `${ref.repository}/manifests/${ref.digest ?? ref.tag ?? 'latest'}`),
+    registry: ref.registry,
+    subject: formatReference(ref),
+    scopes: [scope(ref.repository, 'pull')],
+    headers: { accept: ACCEPTED_TYPES.join(', ') },
+    expect: [200],
+    idempotent: true,
+  };
+}
+
+/** Reads a blob, or a range of it. */
+export function blobRequest(
+  session: Session,
+  ref: Repository,
+  digest: string,
+  method: 'GET' | 'HEAD',
+  range?: Range,
+): ApiRequest {
+  checkReference({ ...ref, digest });
+  return {
+    method,
+    url: session.url(ref.registry, `${ref.repository}/blobs/${digest}`),
+    registry: ref.registry,
+    subject: `blob ${digest} of ${ref.registry}/${ref.repository}`,
+    scopes: [scope(ref.repository, 'pull')],
+    ...(range === undefined ? {} : { headers: { range: `bytes=${range.offset}-${range.offset + range.length - 1}` } }),
+    expect: range === undefined ? [200] : [200, 206],
+    idempotent: true,
+  };
+}
+
+/**
+ * Checks that an answer holds just the range that was asked for (RFC 9110 §14). Takes its body if not.
+ * @throws RegistryError of kind Unsupported if the registry answered with the whole blob: that may be gigabytes.
+ */
+export function checkRange(response: HttpResponse, { offset, length }: Range): void {
+  const { status, headers, request, url, body } = response;
+  const [, first, last] = /^bytes (\d+)-(\d+)\//.exec(headers['content-range'] ?? '') ?? [];
+  if (status === 206 && Number(first) === offset && Number(last) === offset + length - 1) {
+    return;
+  }
+  body.destroy();
+  if (status === 200) {
+    throw new RegistryError(
+      'Unsupported',
+      `${request.subject}: ${url.host} cannot send a part of a blob (HTTP ranges)`,
+      { status },
+    );
+  }
+  throw mismatch(request.subject, `bytes ${first}-${last} came instead of ${offset}-${offset + length - 1}`);
+}
+
+/** Bytes by the Content-Length field, or undefined where there is none. */
+export function contentLength({ headers }: Pick<HttpResponse, 'headers'>): number | undefined {
+  const field = headers['content-length'];
+  return field !== undefined && /^\d+$/.test(field) ? Number(field) : undefined;
+}

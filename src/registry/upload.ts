@@ -1,0 +1,220 @@
+import { digestOf, mismatch } from './digest.ts';
+import { RegistryError } from './errors.ts';
+import { checkReference } from './reference.ts';
+import type { Repository } from './reference.ts';
+import { scope } from './requests.ts';
+import type { Answer, ApiRequest, CallOptions, Session } from './session.ts';
+import { resolveLocation } from './transport.ts';
+
+/** Bytes gathered for one PATCH, unless the registry wants more. */
+const CHUNK_SIZE = 8 * 1024 * 1024;
+/** Most that a registry may want: chunks are held in memory. */
+const CHUNK_SIZE_MAX = 128 * 1024 * 1024;
+const RESUMES = 3;
+const CANCEL_MS = 5_000;
+/** How fast a registry is expected to put a finished blob in its place, in bytes per millisecond: some copy it. */
+const COMMIT_RATE = 10_000;
+
+/** A blob on its way to a registry, piece by piece. Calls must not overlap. */
+export interface BlobUpload {
+  /** Takes bytes, and sends them when there are enough. They must not be changed afterwards. */
+  write(chunk: Buffer): Promise<void>;
+  /** Sends the rest, and has the registry check the digest and keep the blob. DigestMismatch if it is another. */
+  commit(digest: string): Promise<void>;
+  /** Gives up what was sent, as far as the registry lets it. Never throws, and works after the call was aborted. */
+  abort(): Promise<void>;
+}
+
+/** Sends a blob in one piece: POST, then PUT. Done again from the start after a failure. */
+export async function pushBlob(
+  session: Session,
+  ref: Repository,
+  body: Buffer,
+  call: CallOptions,
+): Promise<{ digest: string; size: number }> {
+  const digest = digestOf(body);
+  const subject = `push of blob ${digest} to ${ref.registry}/${ref.repository}`;
+  await session.retrying(subject, true, call, async (signal) => {
+    const opened = await session.send(openRequest(session, ref, subject, false), { ...call, signal });
+    const request = uploadRequest(ref, 'PUT', withDigest(resolveLocation(opened), digest), subject);
+    checkDigest(await session.send({ ...request, body, expect: [201] }, { ...call, signal }), digest);
+  });
+  return { digest, size: body.length };
+}
+
+/** Opens an upload of a blob in chunks (OCI Distribution Specification, "Pushing a blob in chunks"). */
+export async function startUpload(session: Session, ref: Repository, call: CallOptions): Promise<BlobUpload> {
+  const subject = `push of a blob to ${ref.registry}/${ref.repository}`;
+  const opened = await session.send(openRequest(session, ref, subject, true), call);
+  const wanted = Number(opened.headers['oci-chunk-min-length'] ?? 0);
+  if (wanted > CHUNK_SIZE_MAX) {
+    await cancel(session, ref, resolveLocation(opened), call);
+    throw new RegistryError(
+      'Unsupported',
+      `${subject}: ${opened.url.host} wants chunks of ${wanted} bytes, which is too much to hold`,
+    );
+  }
+  return new ChunkedUpload(session, ref, opened, call, Math.max(wanted || 0, CHUNK_SIZE));
+}
+
+/**
+ * Mounts a blob of another repository of the same registry.
+ * @returns false if the registry would not, or these credentials may not read from there: then the blob must be sent.
+ */
+export async function mountBlob(
+  session: Session,
+  ref: Repository,
+  digest: string,
+  from: string,
+  call: CallOptions,
+): Promise<boolean> {
+  checkReference({ ...ref, digest });
+  checkReference({ ...ref, repository: from });
+  const subject = `mount of blob ${digest} from ${from} into ${ref.registry}/${ref.repository}`;
+  const request = openRequest(session, ref, subject, true);
+  request.url.search = new URLSearchParams({ mount: digest, from }).toString();
+  const scopes = [...request.scopes, scope(from, 'pull')];
+  try {
+    const answer = await session.send({ ...request, scopes, expect: [201, 202] }, call);
+    if (answer.status === 202) {
+      await cancel(session, ref, resolveLocation(answer), call);
+    }
+    return answer.status === 201;
+  } catch (error) {
+    if (error instanceof RegistryError && error.kind === 'Unauthorized') {
+      return false;
+    }
+    throw error;
+  }
+}
+
+class ChunkedUpload implements BlobUpload {
+  readonly #session: Session;
+  readonly #ref: Repository;
+  readonly #call: CallOptions;
+  readonly #subject: string;
+  readonly #chunkSize: number;
+  /** Where the next request of this upload goes: every answer names a new one. */
+  #location: URL;
+  #sent = 0;
+  #gathered: Buffer[] = [];
+  #gatheredBytes = 0;
+
+  constructor(session: Session, ref: Repository, opened: Answer, call: CallOptions, chunkSize: number) {
+    this.#session = session;
+    this.#ref = ref;
+    this.#call = call;
+    this.#subject = opened.request.subject;
+    this.#chunkSize = chunkSize;
+    this.#location = resolveLocation(opened);
+  }
+
+  async write(chunk: Buffer): Promise<void> {
+    this.#gathered.push(chunk);
+    this.#gatheredBytes += chunk.length;
+    if (this.#gatheredBytes >= this.#chunkSize) {
+      await this.#flush();
+    }
+  }
+
+  async commit(digest: string): Promise<void> {
+    await this.#flush();
+    const request = this.#request('PUT', withDigest(this.#location, digest));
+    const extraTime = this.#sent / COMMIT_RATE;
+    checkDigest(await this.#session.send({ ...request, extraTime, expect: [201] }, this.#call), digest);
+  }
+
+  async abort(): Promise<void> {
+    this.#gathered = [];
+    await cancel(this.#session, this.#ref, this.#location, this.#call);
+  }
+
+  async #flush(): Promise<void> {
+    const chunk = Buffer.concat(this.#gathered);
+    this.#gathered = [];
+    this.#gatheredBytes = 0;
+    const start = this.#sent;
+    const end = start + chunk.length;
+    for (let resumes = 0; this.#sent < end; resumes += 1) {
+      try {
+        await this.#patch(chunk.subarray(this.#sent - start));
+      } catch (error) {
+        if (!isResumable(error) || resumes === RESUMES) {
+          throw error;
+        }
+        this.#sent = await this.#askProgress(start, end);
+      }
+    }
+  }
+
+  async #patch(body: Buffer): Promise<void> {
+    const range = `${this.#sent}-${this.#sent + body.length - 1}`;
+    const headers = { 'content-type': 'application/octet-stream', 'content-range': range };
+    const answer = await this.#session.send(
+      { ...this.#request('PATCH', this.#location), headers, body, expect: [202] },
+      this.#call,
+    );
+    this.#location = resolveLocation(answer);
+    this.#sent += body.length;
+  }
+
+  /** How many bytes the registry has of this upload, after a chunk of which nobody knows how much arrived. */
+  async #askProgress(start: number, end: number): Promise<number> {
+    const request = this.#request('GET', this.#location);
+    const answer = await this.#session.send({ ...request, idempotent: true, expect: [200, 204] }, this.#call);
+    const last = Number(/^(?:bytes=)?0-(\d+)$/.exec(String(answer.headers.range))?.[1] ?? Number.NaN);
+    // Nothing and one byte are both written 0-0. A chunk is longer than a byte, so that it is nothing.
+    const have = last === 0 && start === 0 ? 0 : last + 1;
+    if (!(have >= start && have <= end)) {
+      throw new RegistryError(
+        'Invalid',
+        `${this.#subject}: the registry lost track of the upload. Push the blob again`,
+      );
+    }
+    this.#location = resolveLocation(answer);
+    return have;
+  }
+
+  #request(method: 'GET' | 'PUT' | 'PATCH', url: URL): ApiRequest {
+    return uploadRequest(this.#ref, method, url, this.#subject);
+  }
+}
+
+/** Closes an upload that nobody goes on with. What cannot be cancelled is left for the registry to clear away. */
+async function cancel(session: Session, ref: Repository, url: URL, { credentials }: CallOptions): Promise<void> {
+  const request = uploadRequest(ref, 'DELETE', url, `upload to ${ref.registry}/${ref.repository}`);
+  // Not the caller's signal: an aborted call has something to cancel, too.
+  const signal = AbortSignal.timeout(CANCEL_MS);
+  await session.send({ ...request, expect: [200, 202, 204, 404] }, { credentials, signal }).catch((error: unknown) => {
+    session.log?.debug({ err: error }, 'upload not cancelled');
+  });
+}
+
+function openRequest(session: Session, ref: Repository, subject: string, idempotent: boolean): ApiRequest {
+  checkReference(ref);
+  const url = session.url(ref.registry, `${ref.repository}/blobs/uploads/`);
+  return { ...uploadRequest(ref, 'POST', url, subject), expect: [202], idempotent };
+}
+
+function uploadRequest(ref: Repository, method: ApiRequest['method'], url: URL, subject: string): ApiRequest {
+  const scopes = [scope(ref.repository, method === 'DELETE' ? 'delete,pull,push' : 'pull,push')];
+  return { method, url, registry: ref.registry, subject, scopes, expect: [], idempotent: false };
+}
+
+/** The query of a Location is the registry's own, and may be signed: nothing in it is encoded anew. */
+function withDigest(location: URL, digest: string): URL {
+  const url = new URL(location);
+  url.search += `${url.search === '' ? '?' : '&'}digest=${encodeURIComponent(digest)}`;
+  return url;
+}
+
+function checkDigest({ headers, request }: Answer, digest: string): void {
+  const stored = headers['docker-content-digest'];
+  if (stored !== undefined && stored !== digest) {
+    throw mismatch(request.subject, `the registry stored it as ${String(stored)} instead of ${digest}`);
+  }
+}
+
+function isResumable(error: unknown): boolean {
+  return error instanceof RegistryError && (error.kind === 'Unreachable' || error.status === 416);
+}

@@ -1,0 +1,67 @@
+import { nameOf, type CandidateInput, type Check } from './check.ts';
+import { SkipReason, type Finding } from './reasons.ts';
+
+/** Checks of an AcceleratedImage that names a container's image. */
+export const CANDIDATE_CHECKS: readonly Check<CandidateInput>[] = [
+  policyNever,
+  notReady,
+  tagStale,
+  artifactOutdated,
+  digestDiffers,
+  platformNotCovered,
+];
+
+function policyNever({ candidate }: CandidateInput): Finding | undefined {
+  return candidate.never
+    ? { reason: SkipReason.PolicyNever, message: `rewrite.policy of AcceleratedImage ${nameOf(candidate)} is Never` }
+    : undefined;
+}
+
+function notReady({ candidate }: CandidateInput): Finding | undefined {
+  return candidate.notReady === undefined
+    ? undefined
+    : {
+        reason: SkipReason.NotReady,
+        message: `AcceleratedImage ${nameOf(candidate)} is not Ready: ${candidate.notReady}`,
+      };
+}
+
+function tagStale({ candidate, reference, now }: CandidateInput): Finding | undefined {
+  return reference.digest === undefined && now.getTime() > candidate.staleAfter
+    ? {
+        reason: SkipReason.TagStale,
+        message: `AcceleratedImage ${nameOf(candidate)} did not confirm for two intervals what the tag names`,
+      }
+    : undefined;
+}
+
+function artifactOutdated({ candidate, reference }: CandidateInput): Finding | undefined {
+  const wanted = reference.digest ?? candidate.sourceDigest;
+  return wanted === candidate.sourceDigest && candidate.artifact?.sourceDigest !== wanted
+    ? {
+        reason: SkipReason.ArtifactOutdated,
+        message: `AcceleratedImage ${nameOf(candidate)} has no verified artifact of ${wanted} yet, only of the one before`,
+      }
+    : undefined;
+}
+
+function digestDiffers({ candidate, reference }: CandidateInput): Finding | undefined {
+  return reference.digest !== undefined && candidate.artifact?.sourceDigest !== reference.digest
+    ? {
+        reason: SkipReason.DigestDiffers,
+        message: `the Pod pins ${reference.digest}, AcceleratedImage ${nameOf(candidate)} converted ${candidate.artifact?.sourceDigest}`,
+      }
+    : undefined;
+}
+
+function platformNotCovered({ candidate, landing }: CandidateInput): Finding | undefined {
+  const missing = [...landing().platforms].filter((platform) => !candidate.artifact?.platforms.has(platform));
+  return missing.length === 0
+    ? undefined
+    : {
+        reason: SkipReason.PlatformNotCovered,
+        message:
+          `the Pod may land on nodes of ${missing.join(', ')}, which the artifact of AcceleratedImage ` +
+          `${nameOf(candidate)} lacks; a nodeSelector on kubernetes.io/arch keeps the Pod from them`,
+      };
+}

@@ -1,0 +1,73 @@
+import type { AcceleratedImage } from '../api/v1alpha1/acceleratedimage.ts';
+import type { Reference } from '../registry/reference.ts';
+import { candidateOf, digestKey, tagKey, type Candidate } from './candidates.ts';
+
+/** AcceleratedImages by the images that Pods name. */
+export class ImageIndex {
+  /** `namespace/name` of the object. */
+  readonly #candidates = new Map<string, Candidate>();
+  /** Namespace and image key, see {@link placeOf}. Never an empty list. */
+  readonly #byImage = new Map<string, readonly Candidate[]>();
+
+  get size(): number {
+    return this.#candidates.size;
+  }
+
+  upsert(image: AcceleratedImage): void {
+    const { namespace, name } = image.metadata;
+    this.delete(namespace, name);
+    const candidate = candidateOf(image);
+    if (candidate === undefined) {
+      return;
+    }
+    this.#candidates.set(`${namespace}/${name}`, candidate);
+    for (const key of candidate.keys) {
+      const place = placeOf(namespace, key);
+      this.#byImage.set(place, [...(this.#byImage.get(place) ?? []), candidate].toSorted(byAge));
+    }
+  }
+
+  delete(namespace: string, name: string): void {
+    const candidate = this.#candidates.get(`${namespace}/${name}`);
+    if (candidate === undefined) {
+      return;
+    }
+    this.#candidates.delete(`${namespace}/${name}`);
+    for (const key of candidate.keys) {
+      const place = placeOf(namespace, key);
+      const left = this.#byImage.get(place)?.filter((other) => other !== candidate) ?? [];
+      if (left.length === 0) {
+        this.#byImage.delete(place);
+      } else {
+        this.#byImage.set(place, left);
+      }
+    }
+  }
+
+  /**
+   * The objects of one namespace that name an image, oldest first: by digest if the Pod gives one, else by tag. A tag beside
+   * an unknown digest still finds the objects of that tag, to tell that the digest differs.
+   */
+  find(namespace: string, reference: Reference): readonly Candidate[] {
+    const { tag, digest } = reference;
+    const pinned =
+      digest === undefined ? undefined : this.#byImage.get(placeOf(namespace, digestKey(reference, digest)));
+    if (pinned !== undefined) {
+      return pinned;
+    }
+    return (tag === undefined ? undefined : this.#byImage.get(placeOf(namespace, tagKey(reference)))) ?? [];
+  }
+}
+
+/** No namespace holds a space. */
+function placeOf(namespace: string, key: string): string {
+  return `${namespace} ${key}`;
+}
+
+function byAge(left: Candidate, right: Candidate): number {
+  return compare(left.createdAt, right.createdAt) || compare(left.name, right.name);
+}
+
+function compare(left: string, right: string): number {
+  return left < right ? -1 : Number(left > right);
+}

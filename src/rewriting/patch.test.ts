@@ -1,0 +1,303 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Pod } from '../kube/resources.ts';
+import { applyPatch } from '../../test/support/json-patch.ts';
+import {
+  ARTIFACT_DIGEST,
+  capableNode,
+  DEFAULT_SNAPSHOTTER,
+  indexOf,
+  NOW,
+  plainNode,
+  readyImage,
+  runtimeClass,
+  webPod,
+  type Cluster,
+} from '../../test/support/rewriting.ts';
+import { decide, decideEphemeral } from './decide.ts';
+import type { RewriteIndex } from './index.ts';
+import { ephemeralPatchOf, patchOf, type Operation } from './patch.ts';
+
+const SOURCE = 'registry.test/web:1';
+const ARTIFACT = `registry.test/web:1-nydus@${ARTIFACT_DIGEST}`;
+
+function index(cluster: Cluster = {}): RewriteIndex {
+  return indexOf({ images: [readyImage('web', SOURCE)], ...cluster });
+}
+
+function patch(pod: unknown, given: RewriteIndex = index()): readonly Operation[] {
+  return patchOf(decide(pod, 'team-a', given, NOW));
+}
+
+/** The Pod after admission, which asks a second time as reinvocationPolicy IfNeeded does, and must change nothing then. */
+function admitted(pod: Pod, given: RewriteIndex = index()): Pod {
+  const patched = applyPatch(pod, patch(pod, given));
+  assert.deepEqual(patch(patched, given), [], 'a second call changes something');
+  return patched;
+}
+
+test('a rewritten Pod differs in its image, annotations, RuntimeClass and the node selector of that class, and in nothing else', () => {
+  const pod = webPod(SOURCE, { metadata: { annotations: { team: 'a' } }, spec: { nodeSelector: { zone: 'a' } } });
+  const expected = structuredClone(pod);
+  expected.metadata.annotations = {
+    team: 'a',
+    'slipstream.dev/rewrite': 'rewritten',
+    'slipstream.dev/original-images': `{"web":"${SOURCE}"}`,
+    'io.containerd.cri.runtime-handler': 'nydus',
+  };
+  assert.ok(expected.spec?.containers[0]);
+  expected.spec.containers[0].image = ARTIFACT;
+  expected.spec.runtimeClassName = 'nydus';
+  expected.spec.nodeSelector = { zone: 'a', 'slipstream.dev/nydus': 'true' };
+  assert.deepEqual(admitted(pod), expected);
+});
+
+test('the patch is minimal: one operation for each thing that changes', () => {
+  assert.deepEqual(patch(webPod(SOURCE)), [
+    { op: 'replace', path: '/spec/containers/0/image', value: ARTIFACT },
+    {
+      op: 'add',
+      path: '/metadata/annotations',
+      value: {
+        'slipstream.dev/rewrite': 'rewritten',
+        'slipstream.dev/original-images': `{"web":"${SOURCE}"}`,
+        'io.containerd.cri.runtime-handler': 'nydus',
+      },
+    },
+    { op: 'add', path: '/spec/runtimeClassName', value: 'nydus' },
+    { op: 'add', path: '/spec/nodeSelector', value: { 'slipstream.dev/nydus': 'true' } },
+  ]);
+});
+
+test('where Nydus is the default snapshotter, no RuntimeClass is set', () => {
+  const pod = admitted(webPod(SOURCE), index({ config: DEFAULT_SNAPSHOTTER }));
+  assert.equal(pod.spec?.runtimeClassName, undefined);
+  assert.equal(pod.spec?.nodeSelector, undefined);
+  assert.equal(pod.metadata.annotations?.['io.containerd.cri.runtime-handler'], undefined);
+  assert.equal(pod.spec?.containers[0]?.image, ARTIFACT);
+});
+
+test('a RuntimeClass without a node selector adds none', () => {
+  const given = index({ runtimeClasses: [runtimeClass({ scheduling: undefined })] });
+  assert.equal(admitted(webPod(SOURCE), given).spec?.nodeSelector, undefined);
+});
+
+test('what the Pod asked for itself is not written again', () => {
+  const pod = webPod(SOURCE, {
+    metadata: { annotations: { 'io.containerd.cri.runtime-handler': 'nydus' } },
+    spec: { runtimeClassName: 'nydus', nodeSelector: { 'slipstream.dev/nydus': 'true' } },
+  });
+  assert.deepEqual(
+    patch(pod).map(({ path }) => path),
+    [
+      '/spec/containers/0/image',
+      '/metadata/annotations/slipstream.dev~1rewrite',
+      '/metadata/annotations/slipstream.dev~1original-images',
+    ],
+  );
+});
+
+test('init and main containers are rewritten and recorded, the others keep their image', () => {
+  const pod = webPod(SOURCE, {
+    spec: {
+      initContainers: [
+        { name: 'wait', image: 'registry.test/wait:1' },
+        { name: 'migrate', image: SOURCE },
+      ],
+      containers: [
+        { name: 'web', image: SOURCE },
+        { name: 'proxy', image: 'registry.test/proxy:1' },
+      ],
+    },
+  });
+  const after = admitted(pod);
+  const imagesOf = (list: { image?: string }[] | undefined): unknown => list?.map(({ image }) => image);
+  assert.deepEqual(imagesOf(after.spec?.initContainers), ['registry.test/wait:1', ARTIFACT]);
+  assert.deepEqual(imagesOf(after.spec?.containers), [ARTIFACT, 'registry.test/proxy:1']);
+  assert.equal(
+    after.metadata.annotations?.['slipstream.dev/original-images'],
+    `{"migrate":"${SOURCE}","web":"${SOURCE}"}`,
+  );
+});
+
+test('a sidecar that another webhook adds later is rewritten in the second call, and the first record stays', () => {
+  const first = admitted(webPod(SOURCE));
+  first.spec?.containers.push({ name: 'sidecar', image: SOURCE });
+  const second = admitted(first);
+  assert.deepEqual(JSON.parse(second.metadata.annotations?.['slipstream.dev/original-images'] ?? ''), {
+    web: SOURCE,
+    sidecar: SOURCE,
+  });
+  assert.equal(second.spec?.containers[1]?.image, ARTIFACT);
+});
+
+test('a sidecar that cannot be rewritten does not make a rewritten Pod look skipped', () => {
+  const proxy = readyImage('proxy', 'registry.test/proxy:1', { spec: { rewrite: { policy: 'Never' } } });
+  const given = index({ images: [readyImage('web', SOURCE), proxy] });
+  const first = admitted(webPod(SOURCE), given);
+  first.spec?.containers.push({ name: 'sidecar', image: 'registry.test/proxy:1' });
+  assert.equal(admitted(first, given).metadata.annotations?.['slipstream.dev/rewrite'], 'rewritten');
+});
+
+describe('a Pod that is left as it was', () => {
+  test('is told why where an AcceleratedImage names its image', () => {
+    const pod = webPod(SOURCE, { metadata: { labels: { 'slipstream.dev/rewrite': 'disabled' } } });
+    assert.deepEqual(patch(pod), [
+      { op: 'add', path: '/metadata/annotations', value: { 'slipstream.dev/rewrite': 'skipped: OptedOut' } },
+    ]);
+    admitted(pod);
+  });
+
+  test('is not touched where none does', () => {
+    const pod = webPod('registry.test/other:1', { metadata: { labels: { 'slipstream.dev/rewrite': 'disabled' } } });
+    assert.deepEqual(patch(pod), []);
+  });
+
+  test('is never touched when it mirrors a static Pod', () => {
+    assert.deepEqual(patch(webPod(SOURCE, { metadata: { annotations: { 'kubernetes.io/config.mirror': 'x' } } })), []);
+  });
+
+  test('is told anew when its annotation was copied from a Pod that was rewritten', () => {
+    const copied = webPod(SOURCE, {
+      metadata: {
+        annotations: {
+          'slipstream.dev/rewrite': 'rewritten',
+          'slipstream.dev/original-images': '{"web":"registry.test/web:0"}',
+        },
+      },
+    });
+    const after = admitted(copied, index({ nodes: [plainNode('p1')] }));
+    assert.equal(after.metadata.annotations?.['slipstream.dev/rewrite'], 'skipped: NoCapableNode');
+  });
+});
+
+test('a rewritten Pod that is created again from its own manifest stays as it is', () => {
+  const pod = admitted(webPod(SOURCE));
+  const decision = decide(pod, 'team-a', index(), NOW);
+  assert.equal(decision.reason, 'AlreadyRewritten');
+});
+
+describe('the pull secret of an artifact in another registry', () => {
+  const given = index({
+    images: [
+      readyImage('web', SOURCE, {
+        spec: { source: { pullSecretRef: { name: 'pull' } } },
+        status: { artifact: { image: `other.test/web:1-nydus@${ARTIFACT_DIGEST}` } },
+      }),
+    ],
+  });
+
+  test("is added to the Pod's own", () => {
+    const after = admitted(webPod(SOURCE, { spec: { imagePullSecrets: [{ name: 'own' }] } }), given);
+    assert.deepEqual(after.spec?.imagePullSecrets, [{ name: 'own' }, { name: 'pull' }]);
+  });
+
+  test('is the only one where the Pod had none', () => {
+    assert.deepEqual(admitted(webPod(SOURCE), given).spec?.imagePullSecrets, [{ name: 'pull' }]);
+  });
+
+  test('is not added twice', () => {
+    const after = admitted(webPod(SOURCE, { spec: { imagePullSecrets: [{ name: 'pull' }] } }), given);
+    assert.deepEqual(after.spec?.imagePullSecrets, [{ name: 'pull' }]);
+  });
+});
+
+test('of an update of ephemeral containers, only the new images change', () => {
+  const old = webPod(ARTIFACT, { spec: { runtimeClassName: 'nydus', nodeName: 'n1' } });
+  const pod = webPod(ARTIFACT, {
+    spec: { runtimeClassName: 'nydus', nodeName: 'n1', ephemeralContainers: [{ name: 'shell', image: SOURCE }] },
+  });
+  const operations = ephemeralPatchOf(decideEphemeral(pod, old, 'team-a', index(), NOW));
+  assert.deepEqual(operations, [{ op: 'replace', path: '/spec/ephemeralContainers/0/image', value: ARTIFACT }]);
+  const again = decideEphemeral(applyPatch(pod, operations), old, 'team-a', index(), NOW);
+  assert.deepEqual(ephemeralPatchOf(again), []);
+});
+
+describe('whatever comes in for a Pod, the decision does not throw, its patch applies, and a second one is empty', () => {
+  /** Values that stand where something else should. */
+  const ODD: readonly unknown[] = [
+    undefined,
+    null,
+    true,
+    0,
+    -1.5,
+    '',
+    'text',
+    [],
+    [null],
+    [[]],
+    ['text'],
+    {},
+    { name: 1 },
+    [{}],
+    [{ name: 'web' }],
+    [{ name: 'web', image: 7 }],
+    [{ image: SOURCE }],
+    [
+      { name: '__proto__', image: SOURCE },
+      { name: 'constructor', image: SOURCE },
+    ],
+    [
+      { name: 'same', image: SOURCE },
+      { name: 'same', image: 'registry.test/other:1' },
+    ],
+    JSON.parse('{"__proto__":{"polluted":true},"constructor":1,"toString":"x"}'),
+    {
+      nodeAffinity: {
+        requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [null, { matchExpressions: 'x' }] },
+      },
+    },
+    { 'slipstream.dev/original-images': '{"web":', 'slipstream.dev/rewrite': 7 },
+    { 'slipstream.dev/original-images': '[1]' },
+    { 'slipstream.dev/original-images': '{"web":"registry.test/old:1","gone":"x","n":1}' },
+  ];
+  const PATHS = [
+    '',
+    'metadata',
+    'metadata.labels',
+    'metadata.annotations',
+    'metadata.ownerReferences',
+    'metadata.namespace',
+    'spec',
+    'spec.containers',
+    'spec.initContainers',
+    'spec.ephemeralContainers',
+    'spec.nodeSelector',
+    'spec.nodeName',
+    'spec.affinity',
+    'spec.tolerations',
+    'spec.volumes',
+    'spec.imagePullSecrets',
+    'spec.runtimeClassName',
+    'spec.hostUsers',
+    'spec.os',
+  ];
+  const given = index({
+    nodes: [capableNode('n1')],
+    images: [
+      readyImage('web', SOURCE, {
+        spec: { source: { pullSecretRef: { name: 'pull' } } },
+        status: { artifact: { image: `other.test/web:1-nydus@${ARTIFACT_DIGEST}` } },
+      }),
+    ],
+  });
+
+  for (const path of PATHS) {
+    test(`with odd values at ${path === '' ? 'the root' : path}`, () => {
+      for (const value of ODD) {
+        const pod = replaced(webPod(SOURCE), path.split('.').filter(Boolean), value);
+        const operations = patch(pod, given);
+        const after = applyPatch(pod, operations);
+        assert.deepEqual(patch(after, given), [], JSON.stringify({ value, operations }));
+        assert.doesNotThrow(() => decideEphemeral(pod, value, 'team-a', given, NOW));
+        assert.doesNotThrow(() => decideEphemeral(value, pod, 'team-a', given, NOW));
+      }
+    });
+  }
+
+  function replaced(at: unknown, [step, ...rest]: readonly string[], value: unknown): unknown {
+    return step === undefined
+      ? value
+      : { ...(at as object), [step]: replaced((at as Record<string, unknown>)[step], rest, value) };
+  }
+});

@@ -1,0 +1,111 @@
+import { ORIGINAL_IMAGES_ANNOTATION, REWRITE_ANNOTATION, RUNTIME_HANDLER_ANNOTATION } from '../api/v1alpha1/labels.ts';
+import type { Decision } from './decide.ts';
+import type { PodFacts } from './pod.ts';
+import { SkipReason } from './reasons.ts';
+
+/** One operation of a JSON Patch (RFC 6902); only these two are needed. */
+export interface Operation {
+  readonly op: 'add' | 'replace';
+  /** JSON Pointer (RFC 6901). */
+  readonly path: string;
+  readonly value: unknown;
+}
+
+/** Value of the annotation on a Pod of which at least one container was rewritten. */
+export const REWRITTEN = 'rewritten';
+
+/**
+ * The smallest patch that carries out a decision about a new Pod. It holds what the API server's RuntimeClass plugin would
+ * add as well, so that the plugin changes nothing and this webhook is not called again for its sake. Nothing that is in
+ * place already is written, so that the patched Pod needs no patch.
+ */
+export function patchOf(decision: Decision): readonly Operation[] {
+  if (!decision.named || decision.reason === SkipReason.MirrorPod) {
+    return [];
+  }
+  return [
+    ...images(decision),
+    ...annotations(decision.pod, annotationsOf(decision)),
+    ...runtimeClass(decision),
+    ...pullSecrets(decision),
+  ];
+}
+
+/** The patch of an update of `pods/ephemeralcontainers`, where the API server lets nothing else change. */
+export function ephemeralPatchOf(decision: Decision): readonly Operation[] {
+  return images(decision);
+}
+
+function images({ rewrites }: Decision): readonly Operation[] {
+  return rewrites.map(({ container: { list, index }, image }) => ({
+    op: 'replace',
+    path: `/spec/${list}/${index}/image`,
+    value: image,
+  }));
+}
+
+function annotationsOf({ earlier, reason, rewrites, runtimeClass: set }: Decision): ReadonlyMap<string, string> {
+  if (reason !== 'Rewritten') {
+    // A container that was rewritten in an earlier round still is.
+    return new Map([[REWRITE_ANNOTATION, earlier.size > 0 ? REWRITTEN : `skipped: ${reason}`]]);
+  }
+  const originals = new Map([
+    ...earlier,
+    ...rewrites.map(({ container }) => [container.name, container.image] as const),
+  ]);
+  return new Map([
+    [REWRITE_ANNOTATION, REWRITTEN],
+    [ORIGINAL_IMAGES_ANNOTATION, JSON.stringify(Object.fromEntries(originals))],
+    ...(set === undefined ? [] : [[RUNTIME_HANDLER_ANNOTATION, set.handler] as const]),
+  ]);
+}
+
+function annotations(pod: PodFacts, wanted: ReadonlyMap<string, string>): readonly Operation[] {
+  if (!pod.hasMetadata) {
+    return [{ op: 'add', path: '/metadata', value: { annotations: Object.fromEntries(wanted) } }];
+  }
+  return entries('/metadata/annotations', pod.hasAnnotations, pod.annotations, wanted);
+}
+
+function runtimeClass({ pod, runtimeClass: set }: Decision): readonly Operation[] {
+  if (set === undefined) {
+    return [];
+  }
+  return [
+    ...(pod.runtimeClassName === set.name
+      ? []
+      : [{ op: 'add' as const, path: '/spec/runtimeClassName', value: set.name }]),
+    ...entries('/spec/nodeSelector', pod.hasNodeSelector, pod.nodeSelector, set.nodeSelector),
+  ];
+}
+
+function pullSecrets({ pod, pullSecrets: wanted }: Decision): readonly Operation[] {
+  const missing = wanted.filter((name) => !pod.pullSecrets.includes(name)).map((name) => ({ name }));
+  if (missing.length === 0) {
+    return [];
+  }
+  return pod.hasPullSecrets
+    ? missing.map((secret) => ({ op: 'add', path: '/spec/imagePullSecrets/-', value: secret }))
+    : [{ op: 'add', path: '/spec/imagePullSecrets', value: missing }];
+}
+
+/** Sets the entries of a map that are not there or differ; `add` replaces what is there (RFC 6902 §4.1). */
+function entries(
+  path: string,
+  exists: boolean,
+  present: ReadonlyMap<string, string>,
+  wanted: ReadonlyMap<string, string>,
+): readonly Operation[] {
+  const changed = [...wanted].filter(([key, value]) => present.get(key) !== value);
+  if (changed.length === 0) {
+    return [];
+  }
+  return exists
+    ? changed.map(([key, value]) => ({ op: 'add', path: `${path}/${escapePointer(key)}`, value }))
+    : [{ op: 'add', path, value: Object.fromEntries(changed) }];
+}
+
+/** RFC 6901 §3. */
+function escapePointer(token: string): string {
+  return token.replaceAll('~', '~0').replaceAll('/', '~1');
+}

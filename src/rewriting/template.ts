@@ -1,0 +1,32 @@
+import { decide } from './decide.ts';
+import type { RewriteIndex } from './index.ts';
+import { readPod } from './pod.ts';
+
+/** What a container of a new Pod will run. */
+export interface ResolvedImage {
+  readonly container: string;
+  /** The artifact, `repository:tag@sha256:…`, or the reference of the template where it is not rewritten. */
+  readonly image: string;
+  /** `namespace/name` of the AcceleratedImage that the artifact comes from. */
+  readonly acceleratedImage?: string;
+}
+
+/**
+ * What a new Pod of a workload's template will run: the init and main containers, after the same decision that admission
+ * takes.
+ * @param template a v1.PodTemplateSpec
+ */
+export function resolveTemplate(
+  template: object,
+  namespace: string,
+  index: RewriteIndex,
+  now: Date,
+): readonly ResolvedImage[] {
+  const { rewrites } = decide(template, namespace, index, now);
+  return readPod(template).containers.map(({ name, image }) => {
+    const rewrite = rewrites.find(({ container }) => container.name === name);
+    return rewrite === undefined
+      ? { container: name, image }
+      : { container: name, image: rewrite.image, acceleratedImage: rewrite.acceleratedImage };
+  });
+}

@@ -1,0 +1,8 @@
+/** Everything that an iterable yields, once it has ended. */
+export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) {
+    all.push(item);
+  }
+  return all;
+}
