@@ -21,11 +21,11 @@ export interface Authority extends KeyPair {
 
 let serial = Date.now();
 
-async function generateKeys(): Promise<CryptoKeyPair> {
+async function generateKeys(): Promise<webcrypto.CryptoKeyPair> {
   return await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
 }
 
-async function write(folder: string, file: string, cert: x509.X509Certificate, key: CryptoKey): Promise<KeyPair> {
+async function write(folder: string, file: string, cert: x509.X509Certificate, key: webcrypto.CryptoKey): Promise<KeyPair> {
   const pair = { cert: join(folder, `${file}.crt`), key: join(folder, `${file}.key`) };
   const der = await webcrypto.subtle.exportKey('pkcs8', key);
   await writeFile(pair.cert, `${cert.toString('pem')}\n`);

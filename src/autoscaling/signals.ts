@@ -5,7 +5,7 @@ import { EvaluationReason } from './reasons.ts';
 export interface Signal {
   readonly reason: EvaluationReason;
   readonly near: boolean;
-  see(facts: Facts): string | undefined;
+  readonly see: (facts: Facts) => string | undefined;
 }
 
 /**

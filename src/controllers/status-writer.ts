@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { KubeClient } from '../kube/client.ts';
+import type { KubeClient, Manifest } from '../kube/client.ts';
 import type { Resource } from '../kube/resources.ts';
 import { keyOf } from '../runtime/object.ts';
 import type { KubeObject } from '../runtime/object.ts';
@@ -39,7 +39,12 @@ export class StatusWriter<T extends WithStatus<S>, S extends object> {
     const { name, namespace, uid } = object.metadata;
     const written = await this.#client.apply(
       this.#resource,
-      { apiVersion: `${group}/${version}`, kind, metadata: { name, namespace, uid }, status: next },
+      {
+        apiVersion: `${group}/${version}`,
+        kind,
+        metadata: { name, namespace, uid },
+        status: next,
+      } as unknown as Manifest<T>,
       { fieldManager: this.#fieldManager, force: true, subresource: 'status' },
       signal,
     );

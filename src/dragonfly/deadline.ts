@@ -1,4 +1,4 @@
-import type { Clock } from '../runtime/clock.ts';
+import type { Clock } from './clock.ts';
 
 /** A signal that aborts with another one, when time is up, or when it is disposed of: nothing that was started outlives it. */
 export interface Deadline extends Disposable {

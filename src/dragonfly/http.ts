@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { request } from 'undici';
 import type { Dispatcher } from 'undici';
-import type { Clock } from '../runtime/clock.ts';
+import type { Clock } from './clock.ts';
 
 export interface HttpCall {
   method: 'GET' | 'POST';

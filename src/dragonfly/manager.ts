@@ -1,5 +1,5 @@
 import { Agent } from 'undici';
-import type { Clock } from '../runtime/clock.ts';
+import type { Clock } from './clock.ts';
 import { startDeadline } from './deadline.ts';
 import type { Deadline } from './deadline.ts';
 import { JobNotFoundError, RateLimitedError, createOpenApi } from './openapi.ts';
@@ -26,12 +26,12 @@ export interface ManagerOptions {
   /** Base URL of the manager. */
   url: string;
   /** A personal access token with the scope `job`. */
-  token(): Promise<string>;
+  token: () => Promise<string>;
   /** Scheduler clusters to warm; none means all. */
   clusterIDs: readonly number[];
   scope: PreheatScope;
   /** The seeds of now, from which is read back what the job is said to have brought. */
-  seeds(): Promise<readonly Seed[]>;
+  seeds: () => Promise<readonly Seed[]>;
   clock: Clock;
 }
 
@@ -66,7 +66,7 @@ export class ManagerProvider implements Provider {
         view = await this.#look(id, looks, deadline.signal);
         // Read after the job, so that what a finished job brought is seen.
         const states = await verifyImage(image, found, this.#memory, this.#probeOptions(deadline.signal));
-        cold = coldBlobs(image, states, scope);
+        cold = coldBlobs(states, scope);
         onProgress?.(image.blobs.length - new Set(cold.map(({ digest }) => digest)).size);
         if (cold.length === 0) {
           return;
@@ -83,7 +83,10 @@ export class ManagerProvider implements Provider {
       const state = view === undefined || view === 'lost' ? '' : `; the job is ${view.state}`;
       const trouble = cold[0]?.message === undefined ? '' : `; ${cold[0].message}`;
       const retryAfter = error instanceof RateLimitedError ? error.retryAfter : undefined;
-      throw new ProviderError('TimedOut', `not warm within ${timeoutMs / 1000} s${state}${trouble}`, { retryAfter, cause: error });
+      throw new ProviderError('TimedOut', `not warm within ${timeoutMs / 1000} s${state}${trouble}`, {
+        retryAfter,
+        cause: error,
+      });
     }
   }
 
@@ -152,13 +155,13 @@ export class ManagerProvider implements Provider {
 }
 
 /** States of what is still missing: with one seed for each blob, a blob is warm wherever it is. */
-function coldBlobs(image: WarmImage, states: readonly BlobState[], scope: PreheatScope): BlobState[] {
+function coldBlobs(states: readonly BlobState[], scope: PreheatScope): BlobState[] {
   const cold = states.filter(({ warm }) => !warm);
   if (scope === 'all_seed_peers') {
     return cold;
   }
   const warm = new Set(states.filter((state) => state.warm).map(({ digest }) => digest));
-  return cold.filter(({ digest }) => image.blobs.some((blob) => blob.digest === digest) && !warm.has(digest));
+  return cold.filter(({ digest }) => !warm.has(digest));
 }
 
 function explain(id: number, view: Job | 'lost', cold: readonly BlobState[]): string {

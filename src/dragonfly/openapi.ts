@@ -1,6 +1,6 @@
 import { Agent } from 'undici';
 import { z } from 'zod';
-import type { Clock } from '../runtime/clock.ts';
+import type { Clock } from './clock.ts';
 import { HttpError, exchange, retryAfterMs } from './http.ts';
 import type { HttpAnswer } from './http.ts';
 import { ProviderError } from './provider.ts';
@@ -16,7 +16,7 @@ export interface OpenApiOptions {
   /** Base URL of the manager, such as `http://dragonfly-manager:8080`. */
   url: string;
   /** A personal access token with the scope `job`; asked for at every call, so that it may change. */
-  token(): Promise<string>;
+  token: () => Promise<string>;
   clock: Clock;
 }
 
@@ -69,9 +69,19 @@ export function createOpenApi({ url, token, clock }: OpenApiOptions): OpenApi {
   const dispatcher = new Agent({ connect: { timeout: 5000 } });
   const jobs = new URL('oapi/v1/jobs', url.endsWith('/') ? url : `${url}/`);
 
-  async function call<T>(method: 'GET' | 'POST', target: URL, schema: z.ZodType<T>, signal: AbortSignal, body?: PreheatRequest): Promise<T> {
+  async function call<T>(
+    method: 'GET' | 'POST',
+    target: URL,
+    schema: z.ZodType<T>,
+    signal: AbortSignal,
+    body?: PreheatRequest,
+  ): Promise<T> {
     const secret = await token();
-    const headers = { authorization: `Bearer ${secret}`, accept: 'application/json', 'content-type': 'application/json' };
+    const headers = {
+      authorization: `Bearer ${secret}`,
+      accept: 'application/json',
+      'content-type': 'application/json',
+    };
     const sent = body === undefined ? {} : { body: JSON.stringify(body) };
     let answer: HttpAnswer;
     try {
@@ -83,7 +93,9 @@ export function createOpenApi({ url, token, clock }: OpenApiOptions): OpenApi {
       if (!(error instanceof HttpError)) {
         throw error;
       }
-      throw new ProviderError('Unreachable', `the Dragonfly manager at ${jobs.origin}: ${error.message}`, { cause: error });
+      throw new ProviderError('Unreachable', `the Dragonfly manager at ${jobs.origin}: ${error.message}`, {
+        cause: error,
+      });
     }
     if (answer.status !== 200) {
       throw failureOf(answer, [secret, body?.args.headers?.['Authorization'] ?? ''], clock.now());
@@ -120,7 +132,10 @@ function failureOf(answer: HttpAnswer, secrets: readonly string[], now: Date): P
   }
   const message = `the Dragonfly manager answered ${status}${reasonIn(answer, secrets)}`;
   if (status === 401 || status === 403) {
-    return new ProviderError('Rejected', `${message}; its token needs the scope job, and must be neither expired nor revoked`);
+    return new ProviderError(
+      'Rejected',
+      `${message}; its token needs the scope job, and must be neither expired nor revoked`,
+    );
   }
   return status === 404 ? new NotFoundError('Failed', message) : new ProviderError('Failed', message);
 }

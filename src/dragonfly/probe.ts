@@ -1,5 +1,5 @@
 import type { Dispatcher } from 'undici';
-import type { Clock } from '../runtime/clock.ts';
+import type { Clock } from './clock.ts';
 import { HttpError, exchange, retryAfterMs } from './http.ts';
 import type { HttpAnswer } from './http.ts';
 import type { Blob, Seed } from './provider.ts';

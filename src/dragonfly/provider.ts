@@ -56,7 +56,7 @@ export interface WarmOptions {
   timeoutMs: number;
   signal: AbortSignal;
   /** Called as blobs become warm, with how many of the image's are, each on one seed at least. */
-  onProgress?(warmBlobs: number): void;
+  onProgress?: (warmBlobs: number) => void;
 }
 
 /** Brings images to the seed peers of a Dragonfly cluster, and proves that they are there. */
@@ -94,7 +94,11 @@ export class ProviderError extends Error {
   /** Milliseconds to wait before trying again, where the other side said so. */
   readonly retryAfter: number | undefined;
 
-  constructor(kind: ProviderErrorKind, message: string, options: { retryAfter?: number | undefined; cause?: unknown } = {}) {
+  constructor(
+    kind: ProviderErrorKind,
+    message: string,
+    options: { retryAfter?: number | undefined; cause?: unknown } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.kind = kind;
     this.retryAfter = options.retryAfter;

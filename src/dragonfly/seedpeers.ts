@@ -1,6 +1,6 @@
 import pLimit from 'p-limit';
 import { Agent } from 'undici';
-import type { Clock } from '../runtime/clock.ts';
+import type { Clock } from './clock.ts';
 import { startDeadline } from './deadline.ts';
 import { HttpError } from './http.ts';
 import { sampleOffsets } from './pieces.ts';
@@ -17,7 +17,7 @@ const PAUSE_MS = { first: 250, longest: 5000 };
 
 export interface SeedPeersOptions {
   /** The seeds of now; asked for at every call. */
-  seeds(): Promise<readonly Seed[]>;
+  seeds: () => Promise<readonly Seed[]>;
   clock: Clock;
 }
 
@@ -67,7 +67,9 @@ export class SeedPeersProvider implements Provider {
       }
       const progress = `${warm.done.size} of ${image.blobs.length} blobs are warm`;
       const trouble = warm.trouble === undefined ? '' : `; last: ${warm.trouble}`;
-      throw new ProviderError('TimedOut', `not warm within ${timeoutMs / 1000} s: ${progress}${trouble}`, { cause: error });
+      throw new ProviderError('TimedOut', `not warm within ${timeoutMs / 1000} s: ${progress}${trouble}`, {
+        cause: error,
+      });
     }
   }
 

@@ -121,7 +121,10 @@ function stateOf({ seed, blob }: Subject, result: ProbeResult, missing: string, 
   switch (result.outcome) {
     case 'served':
       if (result.taskID !== taskIDOf(blob)) {
-        return say('TaskIDMismatch', `${seed.name} files ${blob.digest} under task ${result.taskID}: ${TASK_ID_REMEDY}`);
+        return say(
+          'TaskIDMismatch',
+          `${seed.name} files ${blob.digest} under task ${result.taskID}: ${TASK_ID_REMEDY}`,
+        );
       }
       return memory.has(seed, blob)
         ? say('Evicted', `${seed.name} had all of ${blob.digest} and has not any more: ${missing} is missing`)

@@ -13,7 +13,10 @@ function auth(username: string, password: string): { auth: string } {
 
 describe('parseDockerConfig', () => {
   test('reads auth, which wins over username and password', () => {
-    const found = store({ 'r.io': { ...auth('ann', 'pa:ss'), username: 'bob', password: 'other' } }).lookup('r.io', 'a');
+    const found = store({ 'r.io': { ...auth('ann', 'pa:ss'), username: 'bob', password: 'other' } }).lookup(
+      'r.io',
+      'a',
+    );
     assert.deepEqual(found, { username: 'ann', password: 'pa:ss' });
   });
 
@@ -27,7 +30,13 @@ describe('parseDockerConfig', () => {
     assert.deepEqual(found, { username: 'ann', identityToken: 'refresh' });
   });
 
-  for (const key of ['docker.io', 'index.docker.io', 'https://index.docker.io/v1/', 'registry-1.docker.io', 'https://docker.io/v2/']) {
+  for (const key of [
+    'docker.io',
+    'index.docker.io',
+    'https://index.docker.io/v1/',
+    'registry-1.docker.io',
+    'https://docker.io/v2/',
+  ]) {
     test(`finds Docker Hub under ${key}`, () => {
       assert.equal(store({ [key]: auth('hub', 'p') }).lookup('docker.io', 'library/nginx')?.username, 'hub');
     });
@@ -59,7 +68,11 @@ describe('parseDockerConfig', () => {
   });
 
   test('credentials of one host are never found for another', () => {
-    const credentials = store({ 'r.io': auth('a', 'p'), 'ports.io:5000': auth('b', 'p'), '[::1]:5000': auth('c', 'p') });
+    const credentials = store({
+      'r.io': auth('a', 'p'),
+      'ports.io:5000': auth('b', 'p'),
+      '[::1]:5000': auth('c', 'p'),
+    });
     for (const host of ['r.io.evil.com', 'evilr.io', 'rxio', 'r.io:5000', 'ports.io', 'ports.io:50001', 'sub.r.io']) {
       assert.equal(credentials.lookup(host, 'a'), undefined, host);
     }
@@ -73,12 +86,20 @@ describe('parseDockerConfig', () => {
     assert.equal(store({ 'r.io': {}, '': auth('a', 'p') }).lookup('r.io', 'a'), undefined);
   });
 
-  for (const text of ['hunter2', '[]', '{"auths":{"r.io":{"auth":{"hunter2":1}}}}', '{"auths":{"r.io":"hunter2"}}', '{"a":"hunter2']) {
+  for (const text of [
+    'hunter2',
+    '[]',
+    '{"auths":{"r.io":{"auth":{"hunter2":1}}}}',
+    '{"auths":{"r.io":"hunter2"}}',
+    '{"a":"hunter2',
+  ]) {
     test(`refuses ${text.replaceAll('hunter2', '…')} without showing it`, () => {
       assert.throws(
         () => parseDockerConfig(text),
         (error) =>
-          error instanceof RegistryError && error.kind === 'Invalid' && !/hunter2/.test(`${error.message} ${String(error.cause)}`),
+          error instanceof RegistryError &&
+          error.kind === 'Invalid' &&
+          !/hunter2/.test(`${error.message} ${String(error.cause)}`),
       );
     });
   }

@@ -7,7 +7,8 @@ function parse(field: string | string[] | undefined): [string, Record<string, st
 }
 
 test('reads the challenge of a token registry', () => {
-  const field = 'Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a/b:pull,push"';
+  const field =
+    'Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:a/b:pull,push"';
   assert.deepEqual(parse(field), [
     [
       'bearer',
@@ -37,5 +38,5 @@ test('no field and no sense are no challenge', () => {
   assert.deepEqual(parse(undefined), []);
   assert.deepEqual(parse(''), []);
   assert.deepEqual(parse('"quoted"'), []);
-  assert.deepEqual(parse('Bearer realm="never ends'), [['bearer', {}]].concat([['realm', {}]]) as never);
+  assert.ok(parseChallenges('Bearer realm="never ends').every(({ parameters }) => parameters.size === 0));
 });

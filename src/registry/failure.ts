@@ -67,7 +67,9 @@ export function parseRetryAfter(field: string | undefined, now: number): number 
   if (field === undefined) {
     return undefined;
   }
-  const wait = /^\d+$/.test(field) ? Number(field) * 1000 : Date.parse(field) - now;
+  // Date.parse alone would take "-5" for a year.
+  const date = /^[A-Z][a-z]/.test(field) ? Date.parse(field) : Number.NaN;
+  const wait = /^\d+$/.test(field) ? Number(field) * 1000 : date - now;
   return Number.isFinite(wait) ? Math.max(wait, 0) : undefined;
 }
 

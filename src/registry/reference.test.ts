@@ -17,7 +17,6 @@ describe('parseReference', () => {
     ['REGISTRY.example.com/app:V1', 'registry.example.com/app:V1'],
     ['localhost/app', 'localhost/app:latest'],
     ['localhost:5000/app:1', 'localhost:5000/app:1'],
-    ['Registry/app', 'registry/app:latest'],
     ['registry:5000/app', 'registry:5000/app:latest'],
     ['127.0.0.1:5000/a/b', '127.0.0.1:5000/a/b:latest'],
     ['[::1]:5000/app:1', '[::1]:5000/app:1'],
@@ -35,13 +34,19 @@ describe('parseReference', () => {
   }
 
   test('keeps tag and digest apart, and adds no tag to a digest', () => {
-    assert.deepEqual(parseReference(`r.io/a:1@${DIGEST}`), { registry: 'r.io', repository: 'a', tag: '1', digest: DIGEST });
+    assert.deepEqual(parseReference(`r.io/a:1@${DIGEST}`), {
+      registry: 'r.io',
+      repository: 'a',
+      tag: '1',
+      digest: DIGEST,
+    });
     assert.deepEqual(parseReference(`r.io/a@${DIGEST}`), { registry: 'r.io', repository: 'a', digest: DIGEST });
   });
 
   const invalid: [text: string, why: RegExp][] = [
     ['', /a repository is/],
     ['Nginx', /must be in lower case/],
+    ['Registry/app', /must be in lower case/],
     ['registry.example.com/Team/app', /"Team\/app" must be in lower case/],
     ['r.io/', /a repository is/],
     ['r.io//a', /a repository is/],
@@ -68,7 +73,10 @@ describe('parseReference', () => {
   ];
   for (const [text, why] of invalid) {
     test(`refuses ${JSON.stringify(text.slice(0, 60))}, saying ${why.source}`, () => {
-      assert.throws(() => parseReference(text), (error) => error instanceof InvalidReferenceError && why.test(error.message));
+      assert.throws(
+        () => parseReference(text),
+        (error) => error instanceof InvalidReferenceError && why.test(error.message),
+      );
     });
   }
 

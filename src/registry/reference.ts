@@ -33,8 +33,8 @@ export class InvalidReferenceError extends Error {
 
 /**
  * Parses an image reference as Docker, containerd and the kubelet do: `nginx` is `docker.io/library/nginx:latest`, and the
- * first component is a host only if it holds a dot, a colon or an upper-case letter, or is `localhost`.
- * Follows github.com/distribution/reference, narrowed to sha256 digests; hosts come out in lower case.
+ * first component is a host only if it holds a dot or a colon, or is `localhost`. Follows github.com/distribution/reference,
+ * but that hosts come out in lower case (so one of upper-case letters alone is none), and that digests are sha256.
  * @throws InvalidReferenceError
  */
 export function parseReference(text: string): Reference {
@@ -97,7 +97,7 @@ export function checkReference(reference: Reference): void {
 function splitHost(name: string): Repository {
   const slash = name.indexOf('/');
   const first = name.slice(0, Math.max(slash, 0));
-  const isHost = /[.:A-Z]/.test(first) || first === 'localhost';
+  const isHost = /[.:]/.test(first) || first === 'localhost';
   const registry = isHost ? first.toLowerCase() : DOCKER_HUB;
   const path = isHost ? name.slice(slash + 1) : name;
   if (registry !== DOCKER_HUB && registry !== DOCKER_HUB_ALIAS) {

@@ -214,7 +214,7 @@ describe('a Pod is rewritten', () => {
 });
 
 describe('a Pod is left as it was', () => {
-  const taint = (key: string, effect: string): object => ({ spec: { taints: [{ key, effect }] } });
+  const taint = (key: string, effect: string): Overrides => ({ spec: { taints: [{ key, effect }] } });
   const cases: Record<string, Case & { reason: SkipReason }> = {
     'when it mirrors a static Pod': {
       pod: webPod(SOURCE, { metadata: { annotations: { 'kubernetes.io/config.mirror': 'x' } } }),
@@ -580,7 +580,7 @@ describe('whose AcceleratedImage decides', () => {
 
 describe('the pull secret of an artifact', () => {
   const secrets = { spec: { source: { pullSecretRef: { name: 'pull' } } } };
-  const elsewhere = {
+  const elsewhere: Overrides = {
     ...secrets,
     status: { artifact: { image: `other.test/web:1-nydus@${ARTIFACT_DIGEST}` } },
   };

@@ -49,7 +49,8 @@ test('a rewritten Pod differs in its image, annotations, RuntimeClass and the no
   expected.spec.containers[0].image = ARTIFACT;
   expected.spec.runtimeClassName = 'nydus';
   expected.spec.nodeSelector = { zone: 'a', 'slipstream.dev/nydus': 'true' };
-  assert.deepEqual(admitted(pod), expected);
+  const zoned = index({ nodes: [capableNode('n1', { metadata: { labels: { zone: 'a' } } })] });
+  assert.deepEqual(admitted(pod, zoned), expected);
 });
 
 test('the patch is minimal: one operation for each thing that changes', () => {

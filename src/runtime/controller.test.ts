@@ -130,7 +130,7 @@ describe('what happens after a reconcile', () => {
     assert.deepEqual(observed, ['images error 0', 'images success 0']);
   });
 
-  for (const thrown of [undefined, null, 'a string', 0]) {
+  for (const thrown of [undefined, null, 'a string', 0] as unknown[]) {
     test(`throwing ${JSON.stringify(thrown)} is an error like any other`, async (t) => {
       const { controller, turns } = start(t, (_key, _context, turn) => {
         if (turn === 1) {

@@ -50,7 +50,8 @@ function stand(t: TestContext, lease: FakeLease, identity: string, its: Clock = 
     })
     .then(
       () => candidate.events.push('resolved'),
-      (error: unknown) => candidate.events.push(error instanceof LostLeaseError ? 'lost' : `rejected: ${error}`),
+      (error: unknown) =>
+        candidate.events.push(error instanceof LostLeaseError ? 'lost' : `rejected: ${String(error)}`),
     );
   candidate.stop = async () => {
     abort.abort();

@@ -2,7 +2,6 @@ import type { AcceleratedImage, AcceleratedImageStatus } from '../../api/v1alpha
 import { READY } from '../../api/v1alpha1/conditions.ts';
 import { CONVERSION_LABEL } from '../../api/v1alpha1/labels.ts';
 import type { EventRecorder } from '../../kube/events.ts';
-import { acceleratedImages } from '../../kube/resources.ts';
 import type { Job, Pod } from '../../kube/resources.ts';
 import { findCondition } from '../../runtime/conditions.ts';
 import type { Outcome, ReconcileContext } from '../../runtime/controller.ts';

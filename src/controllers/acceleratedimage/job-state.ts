@@ -1,6 +1,16 @@
+import { z } from 'zod';
 import { ConvertResult } from '../../converter/result.ts';
-import { Progress } from '../../converter/progress.ts';
+import type { Progress } from '../../converter/progress.ts';
 import type { Job, Pod } from '../../kube/resources.ts';
+
+/** A worker's progress line, as it stands under `progress` in its log. */
+const ProgressLine = z.object({
+  bytesDone: z.int().min(0),
+  bytesTotal: z.int().min(0),
+  percent: z.int().min(0).max(100),
+  layersDone: z.int().min(0),
+  layersTotal: z.int().min(0),
+}) satisfies z.ZodType<Progress>;
 
 export type JobState =
   | { phase: 'Running'; pod: Pod | undefined }
@@ -56,7 +66,7 @@ export function jobState(job: Job, pods: readonly Pod[]): JobState {
 /** The newest progress line of a worker's log, if there is one yet. */
 export function newestProgress(log: string): Progress | undefined {
   for (const line of log.split('\n').toReversed()) {
-    const parsed = Progress.safeParse(parseJson(line)?.['progress']);
+    const parsed = ProgressLine.safeParse(parseJson(line)?.['progress']);
     if (parsed.success) {
       return parsed.data;
     }

@@ -9,14 +9,18 @@ import {
   REWRITE_LABEL,
 } from '../../api/v1alpha1/labels.ts';
 import type { Config } from '../../config.ts';
-import { DOCKER_CONFIG_DIRECTORIES, EXIT_PERMANENT } from '../../converter/command.ts';
+import type { exitCode } from '../../converter/result.ts';
 import type { ConvertRequest } from '../../converter/options.ts';
+import type { Manifest } from '../../kube/client.ts';
 import type { Job } from '../../kube/resources.ts';
 import { parseDuration } from '../duration.ts';
 
 /** Seconds that a finished Job stays, for people to read its log. */
 const KEEP_FINISHED_SECONDS = 3600;
+/** What the worker exits with when the same request would fail again. */
+const EXIT_PERMANENT: ReturnType<typeof exitCode> = 3;
 const SCRATCH = '/work';
+const DOCKER_CONFIGS = '/var/run/slipstream';
 /** The user of the operator's image (Dockerfile). */
 const NON_ROOT = 65532;
 
@@ -33,24 +37,18 @@ export interface JobRequest {
  * The Job that converts one image. Its Pod meets the `restricted` Pod Security level, holds no Kubernetes permission, and
  * mounts the Secrets of its own namespace, which the operator need not read for that.
  */
-export function buildJob({ image, name, hash, registry, convert }: JobRequest, config: Config): Job {
+export function buildJob({ image, name, hash, registry, convert }: JobRequest, config: Config): Manifest<Job> {
   const { namespace } = image.metadata;
   const { conversion, source, target } = image.spec;
   const labels = { [MANAGED_BY_LABEL]: MANAGED_BY, [CONVERSION_LABEL]: hash };
   const pullSecret = source.pullSecretRef?.name;
   const pushSecret = target.pushSecretRef?.name ?? pullSecret;
-  const secrets = [
-    ...(pullSecret === undefined
-      ? []
-      : [{ name: 'pull', secretName: pullSecret, mountPath: DOCKER_CONFIG_DIRECTORIES.source }]),
-    ...(pushSecret === undefined
-      ? []
-      : [{ name: 'push', secretName: pushSecret, mountPath: DOCKER_CONFIG_DIRECTORIES.target }]),
+  const configs = [
+    ...(pullSecret === undefined ? [] : [{ role: 'source', secretName: pullSecret }]),
+    ...(pushSecret === undefined ? [] : [{ role: 'target', secretName: pushSecret }]),
   ];
   const request: ConvertRequest = { ...convert, workDir: SCRATCH };
   return {
-    apiVersion: 'batch/v1',
-    kind: 'Job',
     metadata: {
       name,
       namespace,
@@ -101,7 +99,11 @@ export function buildJob({ image, name, hash, registry, convert }: JobRequest, c
             {
               name: 'convert',
               image: config.conversion.image,
-              args: ['convert', '--request', JSON.stringify(request)],
+              args: [
+                'convert',
+                `--request=${JSON.stringify(request)}`,
+                ...configs.map(({ role }) => `--${role}-config=${DOCKER_CONFIGS}/${role}/config.json`),
+              ],
               securityContext: {
                 allowPrivilegeEscalation: false,
                 readOnlyRootFilesystem: true,
@@ -110,21 +112,21 @@ export function buildJob({ image, name, hash, registry, convert }: JobRequest, c
               ...optional('resources', conversion.resources),
               volumeMounts: [
                 { name: 'work', mountPath: SCRATCH },
-                ...secrets.map((secret) => ({ name: secret.name, mountPath: secret.mountPath, readOnly: true })),
+                ...configs.map(({ role }) => ({ name: role, mountPath: `${DOCKER_CONFIGS}/${role}`, readOnly: true })),
               ],
             },
           ],
           volumes: [
             { name: 'work', emptyDir: { sizeLimit: config.conversion.workSizeLimit } },
-            ...secrets.map((secret) => ({
-              name: secret.name,
-              secret: { secretName: secret.secretName, items: [{ key: '.dockerconfigjson', path: 'config.json' }] },
+            ...configs.map(({ role, secretName }) => ({
+              name: role,
+              secret: { secretName, items: [{ key: '.dockerconfigjson', path: 'config.json' }] },
             })),
           ],
         },
       },
     },
-  } as Job;
+  };
 }
 
 function nonEmpty<T>(items: readonly T[]): readonly T[] | undefined {

@@ -91,11 +91,9 @@ async function platformOfConfig(
   name: string,
   call: { credentials: Credentials | undefined; signal: AbortSignal },
 ): Promise<string> {
+  const { mediaType } = manifest.config;
   if (!isImageManifest(manifest)) {
-    throw stalled(
-      Reason.SourceNotAnImage,
-      `${name} is not a container image: its config is of type ${manifest.config.mediaType}`,
-    );
+    throw stalled(Reason.SourceNotAnImage, `${name} is not a container image: its config is of type ${mediaType}`);
   }
   const config = await registry.imageConfig(repository, manifest.config, call);
   return normalise([config.os, config.architecture, config.variant].filter(Boolean).join('/'));

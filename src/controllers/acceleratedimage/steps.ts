@@ -218,12 +218,7 @@ async function startJob(pass: Pass, deps: Dependencies, identity: ConversionIden
       hash: identity.hash,
       registry: source.registry,
       convert: {
-        source: formatReference({
-          registry: source.registry,
-          repository: source.repository,
-          digest: status.source?.digest ?? '',
-        }),
-        sourceReference: image.spec.source.image,
+        source: formatReference({ ...source, digest: status.source?.digest ?? '' }),
         target: formatReference(target),
         platforms: status.source?.platforms?.map((p) => p.platform) ?? [],
         format: image.spec.conversion.format,
@@ -231,6 +226,7 @@ async function startJob(pass: Pass, deps: Dependencies, identity: ConversionIden
         prefetchPaths: image.spec.conversion.prefetchPaths ?? [],
         optionsHash: identity.optionsHash,
         registries: registryOptions(deps.config, [source.registry, target.registry]),
+        reuse: status.artifact === undefined ? [] : [status.artifact.image],
       },
     },
     deps.config,

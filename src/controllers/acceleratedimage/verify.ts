@@ -2,7 +2,7 @@ import pLimit from 'p-limit';
 import { AcceleratedImageReason as Reason } from '../../api/v1alpha1/conditions.ts';
 import { OPTIONS_ANNOTATION } from '../../api/v1alpha1/labels.ts';
 import type { ConvertSuccess } from '../../converter/result.ts';
-import { SOURCE_DIGEST_ANNOTATION } from '../../converter/manifest.ts';
+import { SOURCE_DIGEST_ANNOTATION } from '../../converter/nydus.ts';
 import type { Credentials } from '../../registry/auth.ts';
 import type { RegistryClient } from '../../registry/client.ts';
 import type { Reference } from '../../registry/reference.ts';

@@ -57,7 +57,7 @@ async function planImage(image: string, options: PlanOptions): Promise<PlannedIm
         RETRY_MS,
       );
     }
-    const authorization = await options.registry.authorization(reference, call);
+    const authorization = await options.registry.pullAuthorization(reference, call);
     return await Promise.all(
       digests.map(async ({ platform, digest }) => {
         const { manifest } = await options.registry.manifest({ ...reference, digest }, call);

@@ -3,20 +3,25 @@ import { PrefetchPolicyReason as Reason } from '../../api/v1alpha1/conditions.ts
 import type { KubeClient } from '../../kube/client.ts';
 import { isForbidden, isNotFound } from '../../kube/errors.ts';
 import { daemonSets, deployments, replicaSets, statefulSets } from '../../kube/resources.ts';
-import type { Deployment, HorizontalPodAutoscaler } from '../../kube/resources.ts';
+import type { Deployment, HorizontalPodAutoscaler, Resource } from '../../kube/resources.ts';
+import type { KubeObject } from '../../runtime/object.ts';
 import { stalled, waiting } from '../reconcile-error.ts';
 
 const RETRY_MS = 30_000;
 
 export type PodTemplate = NonNullable<Deployment['spec']>['template'];
 
+interface Workload extends KubeObject {
+  spec?: { template: PodTemplate } | undefined;
+}
+
 /** Workloads whose Pod template the operator may read. */
-const READABLE = {
+const READABLE: Readonly<Record<string, Resource<Workload>>> = {
   Deployment: deployments,
   StatefulSet: statefulSets,
   ReplicaSet: replicaSets,
   DaemonSet: daemonSets,
-} as const;
+};
 
 /**
  * The autoscaler that a policy is about: the one it names, or the one that scales its target.
@@ -61,7 +66,7 @@ export async function readTemplate(
   const namespace = hpa.metadata.namespace ?? '';
   const { kind = '', name = '' } = hpa.spec?.scaleTargetRef ?? {};
   const label = `${kind} ${namespace}/${name}`;
-  const resource = Object.entries(READABLE).find(([readable]) => readable === kind)?.[1];
+  const resource = Object.hasOwn(READABLE, kind) ? READABLE[kind] : undefined;
   if (resource === undefined) {
     throw stalled(
       Reason.TargetForbidden,
@@ -69,11 +74,7 @@ export async function readTemplate(
     );
   }
   try {
-    const workload = await client.get<{ metadata: { name: string }; spec?: { template: PodTemplate } }>(
-      resource,
-      { namespace, name },
-      signal,
-    );
+    const workload = await client.get(resource, { namespace, name }, signal);
     return workload.spec?.template ?? {};
   } catch (error) {
     if (isNotFound(error)) {

@@ -7,7 +7,9 @@ import type { RecordedRequest, Reply } from './http.ts';
  * What goes wrong with a request:
  * - an `answer` instead of the right one; with `code`, its body is a JSON error of the Distribution API;
  * - `hang`: no answer; `reset`: the connection is cut; `takeBytes`: cut after that many bytes of an upload's chunk arrived;
- * - `slowLoris`: headers, then now and then a byte; `truncate`: half of the body, then the connection is cut;
+ * - `slowLoris`: headers, then now and then a byte; `stall`: half of the body, and no more; `truncate`: half of the body, then
+ *   the connection is cut;
+ * - `without`: lacks a header;
  * - `corrupt`: a byte of the body is another; `append`: a byte more than there should be, without a Content-Length;
  * - `lieAboutDigest`, `lieAboutLength`: in the headers; `oversize`: a body of 5 MiB; `ignoreRange`: the whole blob;
  * - `redirectToStorage`: to the same content at another host, by a signed URL; `redirectLoop`: there and back for ever;
@@ -17,9 +19,11 @@ export type Fault =
   | { answer: number; code?: string; headers?: Record<string, string> }
   | { redirect: string }
   | { takeBytes: number }
+  | { without: string }
   | 'hang'
   | 'reset'
   | 'slowLoris'
+  | 'stall'
   | 'truncate'
   | 'corrupt'
   | 'append'
@@ -101,6 +105,9 @@ export function sendReply(
   }
   const { status } = reply;
   const headers = { ...reply.headers };
+  if (typeof fault === 'object' && 'without' in fault) {
+    delete headers[fault.without];
+  }
   let body = reply.body ?? Buffer.alloc(0);
   let length: number | undefined = body.length;
   if (fault === 'corrupt') {
@@ -122,6 +129,8 @@ export function sendReply(
     response.end();
   } else if (fault === 'truncate') {
     response.write(body.subarray(0, body.length / 2), () => response.destroy());
+  } else if (fault === 'stall') {
+    response.write(body.subarray(0, body.length / 2));
   } else if (fault === 'slowLoris') {
     drip(response, body);
   } else {
