@@ -11,7 +11,7 @@ import type { Range } from './requests.ts';
 import type { Descriptor, ImageConfig, Index, Manifest } from './schema.ts';
 import { Session } from './session.ts';
 import type { CallOptions } from './session.ts';
-import { DEFAULT_TIMEOUTS } from './transport.ts';
+import { DEFAULT_TIMEOUTS, discard } from './transport.ts';
 import type { HttpResponse, RegistryOptions, Timeouts } from './transport.ts';
 import { mountBlob, pushBlob, startUpload } from './upload.ts';
 import type { BlobUpload } from './upload.ts';
@@ -150,7 +150,7 @@ export class RegistryClient {
     }
     const announced = contentLength(response) ?? descriptor.size;
     if (announced !== descriptor.size) {
-      response.body.destroy();
+      discard(response);
       throw mismatch(
         response.request.subject,
         `the registry announces ${announced} bytes instead of ${descriptor.size}`,

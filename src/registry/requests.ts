@@ -4,6 +4,7 @@ import { checkReference, formatReference } from './reference.ts';
 import type { Reference, Repository } from './reference.ts';
 import { ACCEPTED_TYPES } from './schema.ts';
 import type { ApiRequest, Session } from './session.ts';
+import { discard } from './transport.ts';
 import type { HttpResponse } from './transport.ts';
 
 /** A part of a blob, in bytes. */
@@ -58,12 +59,12 @@ export function blobRequest(
  * @throws RegistryError of kind Unsupported if the registry answered with the whole blob: that may be gigabytes.
  */
 export function checkRange(response: HttpResponse, { offset, length }: Range): void {
-  const { status, headers, request, url, body } = response;
+  const { status, headers, request, url } = response;
   const [, first, last] = /^bytes (\d+)-(\d+)\//.exec(headers['content-range'] ?? '') ?? [];
   if (status === 206 && Number(first) === offset && Number(last) === offset + length - 1) {
     return;
   }
-  body.destroy();
+  discard(response);
   if (status === 200) {
     throw new RegistryError(
       'Unsupported',

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Credentials } from './auth.ts';
 import { RegistryError } from './errors.ts';
 import { failureOf, readBody } from './failure.ts';
+import { discard } from './transport.ts';
 import type { HttpRequest, RegistryOptions, Transport } from './transport.ts';
 
 const CLIENT_ID = 'slipstream';
@@ -98,7 +99,7 @@ export class TokenSource {
     const subject = `token for ${request.scopes.join(' ')}`;
     const response = await this.#transport.send(httpRequest(request, subject), request.options);
     if (response.status === 400 || response.status === 401 || response.status === 403) {
-      response.body.destroy();
+      discard(response);
       throw new RegistryError(
         'Unauthorized',
         `${subject}: ${response.url.host} refused ${request.credentials === undefined ? 'an anonymous client' : 'the credentials'} ` +

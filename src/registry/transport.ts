@@ -7,7 +7,7 @@ import { RegistryError } from './errors.ts';
 import { explain } from './failure.ts';
 
 const MAX_REDIRECTS = 5;
-const MAX_REDIRECT_BODY = 16 * 1024;
+const DISCARDED_BYTES = 16 * 1024;
 const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
 const CONNECTIONS_PER_HOST = 32;
 const KEEP_ALIVE_MS = 30_000;
@@ -63,7 +63,7 @@ export interface HttpResponse {
   headers: IncomingHttpHeaders;
   /** Where the answer came from, after redirects. */
   url: URL;
-  /** Must be read to its end or destroyed, else its connection stays taken. */
+  /** Must be read to its end or discarded, else its connection stays taken. */
   body: Dispatcher.ResponseData['body'];
 }
 
@@ -96,7 +96,7 @@ export class Transport {
       if (!REDIRECTS.includes(response.status) || (request.method !== 'GET' && request.method !== 'HEAD')) {
         return response;
       }
-      void response.body.dump({ limit: MAX_REDIRECT_BODY });
+      discard(response);
       if (redirects === MAX_REDIRECTS) {
         throw new RegistryError(
           'Unreachable',
@@ -154,6 +154,11 @@ export class Transport {
       },
     });
   }
+}
+
+/** Frees the connection of an answer whose body nobody wants: read if it is small, so that the connection can be kept. */
+export function discard({ body }: HttpResponse): void {
+  void body.dump({ limit: DISCARDED_BYTES });
 }
 
 /**

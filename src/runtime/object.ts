@@ -16,6 +16,7 @@ export interface KubeObject {
     creationTimestamp?: string | undefined;
     deletionTimestamp?: string | undefined;
     finalizers?: string[] | undefined;
+    ownerReferences?: OwnerReference[] | undefined;
   };
 }
 
@@ -47,4 +48,14 @@ export function deepFreeze<T>(value: T): T {
     deepFreeze(part);
   }
   return value;
+}
+
+/** metav1.OwnerReference: what is deleted with its owner. */
+export interface OwnerReference {
+  apiVersion: string;
+  kind: string;
+  name: string;
+  uid: string;
+  controller?: boolean | undefined;
+  blockOwnerDeletion?: boolean | undefined;
 }

@@ -17,7 +17,7 @@ export interface ReceivedRequest {
 }
 
 /** Answers a request as a test wants it answered, or misbehaves. */
-export type Answer = (response: ServerResponse, request: ReceivedRequest) => void;
+export type Answer = (response: ServerResponse, request: ReceivedRequest) => unknown;
 
 /** An API server that does whatever a test tells it to, over plain HTTP on a loopback port. */
 export interface ApiServerDouble extends AsyncDisposable {
@@ -35,12 +35,15 @@ export interface ApiServerDouble extends AsyncDisposable {
 export async function startApiServer(answer: Answer): Promise<ApiServerDouble> {
   const requests: ReceivedRequest[] = [];
   let connections = 0;
+  const receive = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const body = await text(request);
+    const received = { method: request.method ?? '', url: request.url ?? '', headers: request.headers, body };
+    requests.push(received);
+    await answer(response, received);
+  };
   const server = createServer((request, response) => {
-    void text(request).then((body) => {
-      const received = { method: request.method ?? '', url: request.url ?? '', headers: request.headers, body };
-      requests.push(received);
-      answer(response, received);
-    });
+    // A request that is cut off is an answer's fault, not this server's.
+    receive(request, response).catch(() => response.destroy());
   });
   server.on('connection', () => (connections += 1));
   server.listen(0, '127.0.0.1');

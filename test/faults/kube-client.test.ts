@@ -135,8 +135,7 @@ test('a watch on a server that never ends it is given up ten seconds after its t
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const ended = assert.rejects(collect(watchPods(client)), /did not finish its answer within 310000 ms/);
   await asked.promise;
-  t.mock.timers.tick(309_999);
-  t.mock.timers.tick(1);
+  t.mock.timers.tick(310_000);
   await ended;
 });
 

@@ -1,16 +1,14 @@
 import { z } from 'zod';
 import { ConvertResult } from '../../converter/result.ts';
-import type { Progress } from '../../converter/progress.ts';
 import type { Job, Pod } from '../../kube/resources.ts';
 
-/** A worker's progress line, as it stands under `progress` in its log. */
+/** What is read of a worker's progress line; it stands under `progress` in its log. */
 const ProgressLine = z.object({
   bytesDone: z.int().min(0),
   bytesTotal: z.int().min(0),
   percent: z.int().min(0).max(100),
-  layersDone: z.int().min(0),
-  layersTotal: z.int().min(0),
-}) satisfies z.ZodType<Progress>;
+});
+export type ProgressLine = z.infer<typeof ProgressLine>;
 
 export type JobState =
   | { phase: 'Running'; pod: Pod | undefined }
@@ -64,7 +62,7 @@ export function jobState(job: Job, pods: readonly Pod[]): JobState {
 }
 
 /** The newest progress line of a worker's log, if there is one yet. */
-export function newestProgress(log: string): Progress | undefined {
+export function newestProgress(log: string): ProgressLine | undefined {
   for (const line of log.split('\n').toReversed()) {
     const parsed = ProgressLine.safeParse(parseJson(line)?.['progress']);
     if (parsed.success) {

@@ -109,7 +109,7 @@ export function buildJob({ image, name, hash, registry, convert }: JobRequest, c
                 readOnlyRootFilesystem: true,
                 capabilities: { drop: ['ALL'] },
               },
-              ...optional('resources', conversion.resources),
+              ...optional('resources', resources(conversion.resources)),
               volumeMounts: [
                 { name: 'work', mountPath: SCRATCH },
                 ...configs.map(({ role }) => ({ name: role, mountPath: `${DOCKER_CONFIGS}/${role}`, readOnly: true })),
@@ -127,6 +127,17 @@ export function buildJob({ image, name, hash, registry, convert }: JobRequest, c
       },
     },
   };
+}
+
+/** Quantities as the API server writes them: a number such as `cpu: 2` is text on the wire. */
+function resources(wanted: AcceleratedImage['spec']['conversion']['resources']) {
+  const text = (list: Readonly<Record<string, number | string>> | undefined): Record<string, string> | undefined =>
+    list === undefined
+      ? undefined
+      : Object.fromEntries(Object.entries(list).map(([name, value]) => [name, String(value)]));
+  return wanted === undefined
+    ? undefined
+    : { ...optional('requests', text(wanted.requests)), ...optional('limits', text(wanted.limits)) };
 }
 
 function nonEmpty<T>(items: readonly T[]): readonly T[] | undefined {

@@ -12,7 +12,7 @@ const RETRY_MS = 30_000;
 export type PodTemplate = NonNullable<Deployment['spec']>['template'];
 
 interface Workload extends KubeObject {
-  spec?: { template: PodTemplate } | undefined;
+  spec?: { template?: PodTemplate | undefined } | undefined;
 }
 
 /** Workloads whose Pod template the operator may read. */

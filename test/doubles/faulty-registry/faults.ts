@@ -105,9 +105,6 @@ export function sendReply(
   }
   const { status } = reply;
   const headers = { ...reply.headers };
-  if (typeof fault === 'object' && 'without' in fault) {
-    delete headers[fault.without];
-  }
   let body = reply.body ?? Buffer.alloc(0);
   let length: number | undefined = body.length;
   if (fault === 'corrupt') {
@@ -124,7 +121,13 @@ export function sendReply(
   } else if (fault === 'lieAboutLength') {
     length += 1;
   }
-  response.writeHead(status, length === undefined ? headers : { 'content-length': String(length), ...headers });
+  if (length !== undefined) {
+    headers['content-length'] = String(length);
+  }
+  if (typeof fault === 'object' && 'without' in fault) {
+    delete headers[fault.without];
+  }
+  response.writeHead(status, headers);
   if (request.method === 'HEAD') {
     response.end();
   } else if (fault === 'truncate') {

@@ -1,0 +1,75 @@
+import type { Config, ProviderSettings } from '../../config.ts';
+import { ManagerProvider } from '../../dragonfly/manager.ts';
+import { ProviderError } from '../../dragonfly/provider.ts';
+import type { Provider, Seed } from '../../dragonfly/provider.ts';
+import { SeedPeersProvider } from '../../dragonfly/seedpeers.ts';
+import type { KubeClient } from '../../kube/client.ts';
+import { endpointSlices, secrets } from '../../kube/resources.ts';
+import type { Clock } from '../../runtime/clock.ts';
+
+const SERVICE_LABEL = 'kubernetes.io/service-name';
+
+export interface ProviderDependencies {
+  client: KubeClient;
+  clock: Clock;
+  operatorNamespace: string;
+}
+
+/** The providers of the operator's configuration, by name. */
+export function createProviders(config: Config, deps: ProviderDependencies): Map<string, Provider> {
+  return new Map(config.providers.map((settings) => [settings.name, createProvider(settings, deps)]));
+}
+
+function createProvider(
+  settings: ProviderSettings,
+  { client, clock, operatorNamespace }: ProviderDependencies,
+): Provider {
+  const seeds = (): Promise<Seed[]> => findSeeds(client, settings);
+  switch (settings.type) {
+    case 'seedPeers':
+      return new SeedPeersProvider({ seeds, clock });
+    case 'manager':
+      return new ManagerProvider({
+        url: settings.url,
+        token: () => readToken(client, { namespace: operatorNamespace, name: settings.tokenSecret }),
+        clusterIDs: settings.clusterIDs,
+        scope: settings.scope,
+        seeds,
+        clock,
+      });
+  }
+}
+
+/** The configured endpoints, and every ready one of the Service. */
+async function findSeeds(client: KubeClient, { endpoints, service }: ProviderSettings): Promise<Seed[]> {
+  const fixed = endpoints.map((url) => ({ name: new URL(url).host, url }));
+  if (service === undefined) {
+    return fixed;
+  }
+  const { items } = await client.list(endpointSlices, {
+    namespace: service.namespace,
+    labelSelector: `${SERVICE_LABEL}=${service.name}`,
+  });
+  const found = items
+    .flatMap((slice) => slice.endpoints ?? [])
+    .filter((endpoint) => endpoint.conditions?.ready !== false)
+    .flatMap(({ addresses, targetRef }) =>
+      addresses.slice(0, 1).map((address) => ({
+        name: targetRef?.name ?? address,
+        url: `http://${address.includes(':') ? `[${address}]` : address}:${service.port}`,
+      })),
+    );
+  return [...fixed, ...found];
+}
+
+async function readToken(client: KubeClient, ref: { namespace: string; name: string }): Promise<string> {
+  const secret = await client.get(secrets, ref);
+  const token = secret.data?.['token'];
+  if (token === undefined) {
+    throw new ProviderError(
+      'Rejected',
+      `Secret ${ref.namespace}/${ref.name} has no key token; it must hold a personal access token with the scope job`,
+    );
+  }
+  return Buffer.from(token, 'base64').toString('utf8').trim();
+}

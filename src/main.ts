@@ -1,0 +1,96 @@
+#!/usr/bin/env node
+import { hostname } from 'node:os';
+import { Command, Option } from 'commander';
+import packageJson from '../package.json' with { type: 'json' };
+import { loadConfig } from './config.ts';
+import { runConvertCommand } from './converter/command.ts';
+import { createLogger, LOG_LEVELS } from './observability/logger.ts';
+import { runOperator } from './operator.ts';
+
+const USER_AGENT = `slipstream/${packageJson.version}`;
+
+/** The only file that touches process.*: argv → config → run(config, signal) → exit code. */
+function program(signal: AbortSignal): Command {
+  const root = new Command('slipstream')
+    .description('Makes big container images start fast across a Kubernetes cluster')
+    .version(packageJson.version)
+    .addOption(
+      new Option('--log-level <level>', 'least severe lines that are logged')
+        .choices(LOG_LEVELS)
+        .default('info')
+        .env('LOG_LEVEL'),
+    );
+  root
+    .command('controller')
+    .description('run the webhook and, on the replica that leads, the controllers')
+    .requiredOption('--config <path>', "the operator's configuration file (YAML)")
+    .addOption(
+      new Option('--namespace <name>', "the operator's own namespace").env('POD_NAMESPACE').makeOptionMandatory(),
+    )
+    .addOption(
+      new Option('--identity <name>', 'what tells this replica from the others').env('POD_NAME').default(hostname()),
+    )
+    .option(
+      '--kubeconfig <path>',
+      'kubeconfig file; without it the one of the environment, or the ServiceAccount of the Pod',
+    )
+    .option('--webhook-port <port>', 'port of the admission webhook', Number, 9443)
+    .option('--health-port <port>', 'port of health probes and metrics', Number, 8080)
+    .option('--service <name>', 'Service of the webhook, for which its certificate is made', 'slipstream')
+    .option('--webhook-configuration <name>', 'MutatingWebhookConfiguration whose caBundle is kept right', 'slipstream')
+    .action(async (flags: ControllerFlags) => {
+      const log = createLogger({ level: root.opts<GlobalFlags>().logLevel });
+      const config = await loadConfig(flags.config);
+      await runOperator({ ...flags, config, userAgent: USER_AGENT, log }, signal);
+    });
+  root
+    .command('convert')
+    .description('convert one image; the worker of a conversion Job')
+    .requiredOption('--request <json>', 'what to convert, and how')
+    .option('--source-config <path>', 'docker config with credentials for the source')
+    .option('--target-config <path>', "docker config with credentials for the target; the source's when absent")
+    .addOption(new Option('--nydus-image <path>', 'nydus-image, the builder').env('NYDUS_IMAGE').default('nydus-image'))
+    .option('--termination-message <path>', 'file for the result', '/dev/termination-log')
+    .action(async (flags: ConvertFlags) => {
+      const { logLevel } = root.opts<GlobalFlags>();
+      process.exitCode = await runConvertCommand(
+        { ...flags, userAgent: USER_AGENT, logLevel, stdout: process.stdout },
+        signal,
+      );
+    });
+  return root;
+}
+
+interface GlobalFlags {
+  logLevel: (typeof LOG_LEVELS)[number];
+}
+
+interface ControllerFlags {
+  config: string;
+  namespace: string;
+  identity: string;
+  kubeconfig?: string;
+  webhookPort: number;
+  healthPort: number;
+  service: string;
+  webhookConfiguration: string;
+}
+
+interface ConvertFlags {
+  request: string;
+  sourceConfig?: string;
+  targetConfig?: string;
+  nydusImage: string;
+  terminationMessage: string;
+}
+
+const stop = new AbortController();
+for (const name of ['SIGTERM', 'SIGINT'] as const) {
+  process.once(name, () => stop.abort(new Error(`stopped by ${name}`)));
+}
+try {
+  await program(stop.signal).parseAsync(process.argv);
+} catch (error) {
+  process.stderr.write(`slipstream: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+}

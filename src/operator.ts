@@ -1,0 +1,241 @@
+import type { Logger } from 'pino';
+import { CONVERSION_LABEL, MANAGED_BY, MANAGED_BY_LABEL } from './api/v1alpha1/labels.ts';
+import type { AcceleratedImage, AcceleratedImageStatus } from './api/v1alpha1/acceleratedimage.ts';
+import type { PrefetchPolicy, PrefetchPolicyStatus } from './api/v1alpha1/prefetchpolicy.ts';
+import { History, sampleOf } from './autoscaling/history.ts';
+import type { Config } from './config.ts';
+import { keysForJob, keysForPod, reconcileAcceleratedImage } from './controllers/acceleratedimage/controller.ts';
+import { reconcileNode } from './controllers/node/controller.ts';
+import { keysForAutoscaler, reconcilePrefetchPolicy } from './controllers/prefetchpolicy/controller.ts';
+import { createProviders } from './controllers/prefetchpolicy/providers.ts';
+import { StatusWriter } from './controllers/status-writer.ts';
+import { listWatch, loadKubeClient } from './kube/client.ts';
+import type { KubeClient, Selectors } from './kube/client.ts';
+import { EventRecorder } from './kube/events.ts';
+import { leaseLock } from './kube/lease.ts';
+import {
+  acceleratedImages,
+  horizontalPodAutoscalers,
+  jobs,
+  namespaces,
+  nodes,
+  pods,
+  prefetchPolicies,
+  runtimeClasses,
+} from './kube/resources.ts';
+import type { Resource } from './kube/resources.ts';
+import { createHealthServer } from './observability/http.ts';
+import { controllerMetrics, createMetricsRegistry } from './observability/metrics.ts';
+import { RegistryClient } from './registry/client.ts';
+import { RewriteIndex } from './rewriting/index.ts';
+import type { Clock } from './runtime/clock.ts';
+import { systemClock } from './runtime/clock.ts';
+import { Controller } from './runtime/controller.ts';
+import { Informer } from './runtime/informer.ts';
+import { LeaderElector } from './runtime/leader-election.ts';
+import { Manager } from './runtime/manager.ts';
+import { keyOf } from './runtime/object.ts';
+import type { Key, KubeObject } from './runtime/object.ts';
+
+const LEASE = 'slipstream';
+/** Registries are asked again after a second first, and every five minutes at the longest. */
+const REGISTRY_BACKOFF = { baseDelay: 1000, maxDelay: 300_000 };
+
+export interface OperatorOptions {
+  config: Config;
+  /** The operator's own namespace. */
+  namespace: string;
+  /** What tells this replica from the others. */
+  identity: string;
+  kubeconfig?: string | undefined;
+  webhookPort: number;
+  healthPort: number;
+  /** Service of the webhook. */
+  service: string;
+  webhookConfiguration: string;
+  userAgent: string;
+  log: Logger;
+}
+
+/** Wires the whole operator and runs it until the signal: the only place where all the parts meet. */
+export async function runOperator(options: OperatorOptions, signal: AbortSignal): Promise<void> {
+  const { config, namespace, log, userAgent } = options;
+  const clock = systemClock;
+  const metrics = createMetricsRegistry();
+  const client = loadKubeClient({ kubeconfig: options.kubeconfig, userAgent });
+  const registry = new RegistryClient({
+    registries: Object.fromEntries(config.registries.map(({ host, plainHTTP, ca }) => [host, { plainHTTP, ca }])),
+    userAgent,
+    log,
+  });
+  const caches = createCaches(client, clock, log);
+  const index = createIndex(options, caches);
+  const histories = recordHistories(caches, clock);
+  const events = new EventRecorder({ client, clock, log, instance: options.identity });
+  const shared = { client, registry, config, operatorNamespace: namespace, clock };
+  const controllerOptions = { clock, log, metrics: controllerMetrics(metrics) };
+
+  const imageController = new Controller({
+    ...controllerOptions,
+    name: 'acceleratedimage',
+    workers: 8,
+    rateLimit: REGISTRY_BACKOFF,
+    reconcile: (key, context) => reconcileAcceleratedImage(key, imageDeps, context),
+  });
+  const imageDeps = {
+    ...shared,
+    images: caches.images.store,
+    jobs: caches.jobs.store,
+    pods: caches.pods.store,
+    nodes: caches.nodes.store,
+    status: new StatusWriter<AcceleratedImage, AcceleratedImageStatus>(
+      client,
+      acceleratedImages,
+      'slipstream-acceleratedimage',
+    ),
+    events,
+  };
+  caches.images.onChange(({ object }) => imageController.enqueue(keyOf(object)));
+  caches.jobs.onChange(({ object }) => enqueueAll(imageController, keysForJob(object, caches.images.store.list())));
+  caches.pods.onChange(({ object }) => enqueueAll(imageController, keysForPod(object, caches.images.store.list())));
+
+  const policyController = new Controller({
+    ...controllerOptions,
+    name: 'prefetchpolicy',
+    // A pass over a policy lasts as long as its warm.
+    workers: 16,
+    rateLimit: REGISTRY_BACKOFF,
+    reconcile: (key, context) => reconcilePrefetchPolicy(key, policyDeps, context),
+  });
+  const policyDeps = {
+    ...shared,
+    policies: caches.policies.store,
+    autoscalers: caches.autoscalers.store,
+    images: caches.images.store,
+    nodes: caches.nodes.store,
+    histories,
+    index,
+    providers: createProviders(config, { client, clock, operatorNamespace: namespace }),
+    status: new StatusWriter<PrefetchPolicy, PrefetchPolicyStatus>(
+      client,
+      prefetchPolicies,
+      'slipstream-prefetchpolicy',
+    ),
+    events,
+  };
+  caches.policies.onChange(({ object }) => policyController.enqueue(keyOf(object)));
+  caches.autoscalers.onChange(({ object }) =>
+    enqueueAll(
+      policyController,
+      keysForAutoscaler(object, caches.policies.store.listNamespace(object.metadata.namespace ?? '')),
+    ),
+  );
+
+  const nodeController = new Controller({
+    ...controllerOptions,
+    name: 'node',
+    workers: 2,
+    reconcile: (key, context) =>
+      reconcileNode(key, { client, nodes: caches.nodes.store, runtimeHandler: config.runtimeHandler }, context),
+  });
+  caches.nodes.onChange(({ object }) => nodeController.enqueue(keyOf(object)));
+
+  const elector = new LeaderElector({
+    lock: leaseLock(client, { namespace, name: LEASE }),
+    identity: options.identity,
+    clock,
+    log,
+  });
+  const manager = new Manager({ clock, log, elector });
+  manager.add(
+    'http',
+    createHealthServer({
+      host: '0.0.0.0',
+      port: options.healthPort,
+      registry: metrics,
+      healthy: [],
+      ready: [
+        {
+          name: 'started',
+          failure: () => (manager.ready ? undefined : 'caches are filling, or the process is stopping'),
+        },
+      ],
+      log,
+    }),
+  );
+  for (const informer of Object.values(caches)) {
+    manager.add('cache', { name: informer.name, run: (s) => informer.run(s), ready: (s) => informer.waitForSync(s) });
+  }
+  for (const controller of [imageController, policyController, nodeController]) {
+    manager.add('leader', controller);
+  }
+  try {
+    await manager.start(signal);
+  } finally {
+    await Promise.all([registry.close(), client.close()]);
+  }
+}
+
+type Caches = ReturnType<typeof createCaches>;
+
+/** Everything that is watched. Pods and Jobs are watched by label: never all of the cluster's. */
+function createCaches(client: KubeClient, clock: Clock, log: Logger) {
+  function informer<T extends KubeObject>(resource: Resource<T>, selectors: Selectors = {}): Informer<T> {
+    return new Informer({ name: resource.plural, listWatch: listWatch(client, resource, selectors), clock, log });
+  }
+  return {
+    images: informer(acceleratedImages),
+    policies: informer(prefetchPolicies),
+    nodes: informer(nodes),
+    namespaces: informer(namespaces),
+    runtimeClasses: informer(runtimeClasses),
+    autoscalers: informer(horizontalPodAutoscalers),
+    jobs: informer(jobs, { labelSelector: `${MANAGED_BY_LABEL}=${MANAGED_BY}` }),
+    pods: informer(pods, { labelSelector: CONVERSION_LABEL }),
+  };
+}
+
+/** The one index that the webhook and the PrefetchPolicy controller read. */
+function createIndex({ config, namespace }: OperatorOptions, caches: Caches): RewriteIndex {
+  const index = new RewriteIndex({
+    operatorNamespace: namespace,
+    runtimeHandler: config.runtimeHandler,
+    runtimeClassName: config.runtimeClassName,
+    extraOwnerKinds: config.rewriting.extraOwnerKinds,
+  });
+  caches.images.onChange(({ type, object }) =>
+    type === 'deleted' ? index.deleteImage(object) : index.upsertImage(object),
+  );
+  caches.nodes.onChange(({ type, object }) =>
+    type === 'deleted' ? index.deleteNode(object) : index.upsertNode(object),
+  );
+  caches.namespaces.onChange(({ type, object }) =>
+    type === 'deleted' ? index.deleteNamespace(object) : index.upsertNamespace(object),
+  );
+  caches.runtimeClasses.onChange(({ type, object }) =>
+    type === 'deleted' ? index.deleteRuntimeClass(object) : index.upsertRuntimeClass(object),
+  );
+  return index;
+}
+
+/** Remembers the recent metrics of every autoscaler, so that a new leader's policies know of a trend at once. */
+function recordHistories(caches: Caches, clock: Clock): ReadonlyMap<Key, History> {
+  const histories = new Map<Key, History>();
+  caches.autoscalers.onChange(({ type, object }) => {
+    const key = keyOf(object);
+    if (type === 'deleted') {
+      histories.delete(key);
+      return;
+    }
+    const history = histories.get(key) ?? new History();
+    history.add(sampleOf(object, clock.now()));
+    histories.set(key, history);
+  });
+  return histories;
+}
+
+function enqueueAll(controller: Controller, keys: readonly Key[]): void {
+  for (const key of keys) {
+    controller.enqueue(key);
+  }
+}

@@ -1,0 +1,87 @@
+import type { Logger } from 'pino';
+import { decide, decideEphemeral, type Decision } from '../rewriting/decide.ts';
+import type { RewriteIndex } from '../rewriting/index.ts';
+import { ephemeralPatchOf, patchOf, type Operation } from '../rewriting/patch.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { AdmissionMetrics, AdmissionOutcome } from './metrics.ts';
+import { allow, parseReview, type AdmissionRequest, type AdmissionResponse } from './review.ts';
+
+/** What the handler needs. */
+export interface ReviewerOptions {
+  readonly index: RewriteIndex;
+  readonly clock: Clock;
+  readonly metrics: AdmissionMetrics;
+  readonly log: Logger;
+}
+
+/** The body of an AdmissionReview → the answer; undefined where not even a uid could be read. */
+export type Reviewer = (body: string) => AdmissionResponse | undefined;
+
+/** Reasons of the counter beside those of a decision. */
+const AdmissionReason = {
+  /** The request is of no kind that this webhook registers for. */
+  NotHandled: 'NotHandled',
+  /** The body is no AdmissionReview of admission.k8s.io/v1. */
+  Unreadable: 'Unreadable',
+  /** A fault of Slipstream's own; logged. */
+  InternalError: 'InternalError',
+} as const;
+
+interface Answer {
+  readonly decision: Decision | undefined;
+  readonly patch: readonly Operation[];
+}
+
+/**
+ * Makes the handler of admission requests: no I/O, total, and never a refusal. Whatever goes wrong, the answer is an allowed
+ * one without a patch, so that no Pod fails to be created because of it.
+ */
+export function createReviewer({ index, clock, metrics, log }: ReviewerOptions): Reviewer {
+  return (body) => {
+    const started = clock.monotonic();
+    const observe = (outcome: AdmissionOutcome, reason: string): void =>
+      metrics.observe(outcome, reason, (clock.monotonic() - started) / 1000);
+    const { request, uid } = parseReview(body);
+    if (request === undefined) {
+      observe('error', AdmissionReason.Unreadable);
+      log.warn({ uid, bytes: body.length }, 'an admission request could not be read; the Pod stays as it is');
+      return uid === undefined ? undefined : allow(uid);
+    }
+    try {
+      const { decision, patch } = answer(request, index, clock.now());
+      const response = allow(request.uid, patch);
+      observe(
+        decision?.reason === 'Rewritten' ? 'rewritten' : 'skipped',
+        decision?.reason ?? AdmissionReason.NotHandled,
+      );
+      if (decision?.named) {
+        log.debug({ ...placeOf(request), reason: decision.reason, message: decision.message }, 'decided about a Pod');
+      }
+      return response;
+    } catch (error) {
+      observe('error', AdmissionReason.InternalError);
+      log.error({ err: error, ...placeOf(request) }, 'an admission request failed; the Pod stays as it is');
+      return allow(request.uid);
+    }
+  };
+}
+
+function answer(request: AdmissionRequest, index: RewriteIndex, now: Date): Answer {
+  const { operation, resource, subResource = '', namespace = '', object, oldObject } = request;
+  if (resource.group === '' && resource.resource === 'pods' && subResource === '' && operation === 'CREATE') {
+    const decision = decide(object, namespace, index, now);
+    return { decision, patch: patchOf(decision) };
+  }
+  if (resource.resource === 'pods' && subResource === 'ephemeralcontainers' && operation === 'UPDATE') {
+    const decision = decideEphemeral(object, oldObject, namespace, index, now);
+    return { decision, patch: ephemeralPatchOf(decision) };
+  }
+  return { decision: undefined, patch: [] };
+}
+
+/** Which Pod it is, as far as it has a name yet. */
+function placeOf({ uid, namespace, object }: AdmissionRequest): object {
+  const { name, generateName } =
+    (object as { metadata?: { name?: unknown; generateName?: unknown } } | null)?.metadata ?? {};
+  return { uid, namespace, pod: name ?? generateName };
+}

@@ -1,0 +1,77 @@
+import { once } from 'node:events';
+import { createServer, request } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** A reverse proxy in front of a registry that counts what the registry had to serve. */
+export interface CountingOrigin extends AsyncDisposable {
+  url: string;
+  /** Bytes of the bodies of all answers so far whose path ends so; of all answers, for the empty string. */
+  bytes(pathSuffix?: string): number;
+  /** Requests so far. */
+  requests(): number;
+  /** Values of the Authorization header that came. */
+  authorizations: ReadonlySet<string>;
+  /** Answers every request with this status from now on; undefined lets them through again. */
+  refuseWith(status: number | undefined): void;
+  /** Stops answering blob requests, as a slow registry would, until the function that it returns is called. */
+  hold(): () => void;
+}
+
+/** Starts a counting proxy on a free port of 127.0.0.1 in front of `upstream`. */
+export async function startCountingOrigin(upstream: string): Promise<CountingOrigin> {
+  const bytes = new Map<string, number>();
+  const authorizations = new Set<string>();
+  let requests = 0;
+  let refusal: number | undefined;
+  let gate: Promise<void> = Promise.resolve();
+
+  async function forward(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    const path = incoming.url ?? '/';
+    requests += 1;
+    if (incoming.headers.authorization !== undefined) {
+      authorizations.add(incoming.headers.authorization);
+    }
+    if (refusal !== undefined) {
+      outgoing.writeHead(refusal).end();
+      return;
+    }
+    if (path.includes('/blobs/')) {
+      await gate;
+    }
+    const { host, ...headers } = incoming.headers;
+    const onward = request(new URL(path, upstream), { method: incoming.method, headers });
+    onward.on('error', () => outgoing.destroy());
+    onward.on('response', (answer) => {
+      outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.on('data', (chunk: Buffer) => bytes.set(path, (bytes.get(path) ?? 0) + chunk.length));
+      answer.pipe(outgoing);
+    });
+    outgoing.on('close', () => onward.destroy());
+    incoming.pipe(onward);
+  }
+
+  const server = createServer((incoming, outgoing) => {
+    void forward(incoming, outgoing);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    bytes: (suffix = '') => [...bytes].reduce((sum, [path, size]) => (path.endsWith(suffix) ? sum + size : sum), 0),
+    requests: () => requests,
+    authorizations,
+    refuseWith: (status) => {
+      refusal = status;
+    },
+    hold: () => {
+      const held = Promise.withResolvers<void>();
+      gate = held.promise;
+      return () => held.resolve();
+    },
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await once(server.close(), 'close');
+    },
+  };
+}
