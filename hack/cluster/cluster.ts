@@ -1,7 +1,7 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { execute } from '../tools/process.ts';
+import { execute, lastLines } from '../tools/process.ts';
 import type { Progress } from '../tools/progress.ts';
 import { createApiClient, type ApiClient } from './api.ts';
 import {
@@ -109,6 +109,10 @@ async function defaultServiceAccount(api: ApiClient): Promise<void> {
   }
 }
 
+async function endedError(part: Part, how: string): Promise<Error> {
+  return new Error(`${part.name} ended (${how}); the end of ${part.log}:\n${await lastLines(part.log)}`);
+}
+
 /** A cluster that this process has started. */
 export interface StartedCluster extends Cluster {
   /** Ends every part, the last started first. */
@@ -127,8 +131,12 @@ export async function startCluster(
 ): Promise<StartedCluster> {
   const plans = planNodes(options.nodes);
   const parts: Part[] = [];
+  const died = Promise.withResolvers<never>();
   async function part(label: string, start: () => Promise<Part | Part[]>): Promise<void> {
-    parts.push(...[await progress.step(label, start)].flat());
+    for (const started of [await progress.step(label, start)].flat()) {
+      parts.push(started);
+      void started.ended.then(async (how) => died.reject(await endedError(started, how)));
+    }
   }
 
   await progress.step('network', () => createBridge(plans));
@@ -160,14 +168,18 @@ export async function startCluster(
     return machine;
   }
 
-  const [machines] = await Promise.all([Promise.all(plans.map(runtime)), controlPlane(), registry()]);
-  await Promise.all(
-    machines.map(async (machine) => {
-      await part(`${machine.plan.name}: kubelet and kube-proxy`, () => startKubelet(layout, machine, pki));
-      await progress.step(`${machine.plan.name}: Ready`, () => nodeReady(api, machine.plan));
-    }),
-  );
-  await defaultServiceAccount(api);
+  async function everything(): Promise<NodeMachine[]> {
+    const [machines] = await Promise.all([Promise.all(plans.map(runtime)), controlPlane(), registry()]);
+    await Promise.all(
+      machines.map(async (machine) => {
+        await part(`${machine.plan.name}: kubelet and kube-proxy`, () => startKubelet(layout, machine, pki));
+        await progress.step(`${machine.plan.name}: Ready`, () => nodeReady(api, machine.plan));
+      }),
+    );
+    await defaultServiceAccount(api);
+    return machines;
+  }
+  const machines = await Promise.race([everything(), died.promise]);
 
   const description = {
     options,

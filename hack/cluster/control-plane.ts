@@ -129,6 +129,7 @@ export async function startMetricsServer(layout: Layout, pki: Pki): Promise<Part
     `--kubelet-certificate-authority=${pki.ca.cert}`,
     '--kubelet-preferred-address-types=InternalIP',
     '--metric-resolution=10s',
+    '--kubelet-request-timeout=5s',
   ];
   return startPart({ name: 'metrics-server', command, log: logOf(layout, 'metrics-server') });
 }

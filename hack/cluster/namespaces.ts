@@ -65,6 +65,16 @@ export async function firstChild(parent: number): Promise<number> {
   }
 }
 
+/** What kubelet sets at its start (its setupKernelTunables). */
+const KUBELET_SYSCTLS = {
+  'vm/overcommit_memory': 1,
+  'vm/panic_on_oom': 0,
+  'kernel/panic': 10,
+  'kernel/panic_on_oops': 1,
+  'kernel/keys/root_maxkeys': 1_000_000,
+  'kernel/keys/root_maxbytes': 25_000_000,
+};
+
 /**
  * A shell script that, run first in a new set of namespaces, gives it mounts of its own: /sys of its network, cgroup
  * hierarchies rooted at its cgroup, an empty /run. `binds` are folders laid over others.
@@ -84,12 +94,18 @@ export function mountScript(cgroups: Hierarchy[], binds: { from: string; to: str
   }
   lines.push('mount -t tmpfs -o mode=755 run /run', 'mkdir -p /run/lock /run/netns');
   for (const { from, to } of binds) lines.push(`mount --bind '${from}' ${to}`);
-  // Kernel settings are the machine's: only those of the own network may be changed.
+  // Kernel settings are the machine's, only those of the own network may be changed. kubelet insists on some: it finds
+  // them as it wants them.
   lines.push(
     'mount --bind /proc/sys /proc/sys',
     'mount --bind /proc/sys/net /proc/sys/net',
     'mount -o remount,bind,ro /proc/sys',
+    'mkdir /run/sysctl',
   );
+  for (const [name, value] of Object.entries(KUBELET_SYSCTLS)) {
+    const file = `/run/sysctl/${name.replaceAll('/', '.')}`;
+    lines.push(`echo ${value} >${file}`, `[ ! -e /proc/sys/${name} ] || mount --bind ${file} /proc/sys/${name}`);
+  }
   // Like a node's: what kubelet and the snapshotter mount must reach the containers.
   lines.push('mount --make-rshared /');
   return lines.join('\n');

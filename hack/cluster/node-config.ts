@@ -173,6 +173,7 @@ export function kubeletConfig(node: NodePlan, pki: Pki, serving: { cert: string;
     failCgroupV1: false,
     failSwapOn: false,
     localStorageCapacityIsolation: false,
+    volumePluginDir: '/var/lib/kubelet/volume-plugins',
     evictionHard: {},
     imageGCHighThresholdPercent: 100,
     // There is no cluster DNS; Pods get an empty resolv.conf.

@@ -10,6 +10,7 @@ const READY_TIMEOUT_MS = 120_000;
 /** A process of the cluster. */
 export interface Part {
   readonly name: string;
+  readonly log: string;
   /** Resolves with how it ended, once it has. */
   readonly ended: Promise<string>;
   /** Ends it with SIGTERM, and with SIGKILL when that takes more than a few seconds. */
@@ -68,5 +69,5 @@ export async function startPart(options: PartOptions): Promise<Part> {
     }
     await sleep(POLL_MS);
   }
-  return { name: options.name, ended, stop };
+  return { name: options.name, log: options.log, ended, stop };
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { Agent } from 'undici';
 import { startSeedDouble } from '../../test/doubles/seed-peer.ts';
@@ -155,7 +156,6 @@ test('a Dragonfly proxy is known by its refusal', async () => {
 });
 
 async function startSilentServer(onRequest: () => void): Promise<AsyncDisposable & { seed: Seed }> {
-  const { createServer } = await import('node:net');
   const sockets = new Set<{ destroy(): void }>();
   const server = createServer((socket) => {
     sockets.add(socket.on('error', () => undefined));

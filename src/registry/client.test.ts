@@ -20,7 +20,7 @@ beforeEach(async () => {
   client = new RegistryClient({
     registries: { [registry.host]: { plainHTTP: true } },
     userAgent: 'slipstream-test',
-    timeouts: { headers: 300, idle: 300, exchange: 1500 },
+    timeouts: { headers: 300, idle: 300, exchange: 1000 },
     retryDelay: 1,
   });
   image = { registry: registry.host, repository: 'team/app', tag: '1' };

@@ -32,7 +32,9 @@ export interface TokenRequest {
 
 interface CachedToken {
   token: Promise<string>;
-  /** On the clock of `now`; unknown, and so never, while the token is on its way. */
+  /** The token, once it is there. */
+  value?: string;
+  /** On the clock of `now`; never, while the token is on its way. */
   expires: number;
 }
 
@@ -60,13 +62,8 @@ export class TokenSource {
     signal.throwIfAborted();
     const key = cacheKey(request);
     const cached = this.#cache.get(key);
-    if (cached !== undefined && cached.expires > this.#now()) {
-      const token = await abortable(cached.token, signal);
-      if (token !== rejected) {
-        return token;
-      }
-    }
-    return await abortable(this.#fetchOnce(key, request), signal);
+    const usable = cached !== undefined && cached.expires > this.#now() && (cached.value ?? '') !== rejected;
+    return await abortable(usable ? cached.token : this.#fetchOnce(key, request), signal);
   }
 
   #fetchOnce(key: string, request: TokenRequest): Promise<string> {
@@ -74,6 +71,7 @@ export class TokenSource {
     entry.token = this.#fetch(request).then(
       ({ token, lifetime }) => {
         const ms = lifetime * 1000;
+        entry.value = token;
         entry.expires = this.#now() + ms - Math.min(SKEW_MS, ms / 10);
         return token;
       },

@@ -192,5 +192,5 @@ function checkHop(url: URL, subject: string, { plainHTTP }: RegistryOptions): vo
 }
 
 function extraTime({ body, extraTime = 0 }: HttpRequest): number {
-  return extraTime + Math.ceil((body?.length ?? 0) / SLOWEST_UPLOAD);
+  return Math.ceil(extraTime + (body?.length ?? 0) / SLOWEST_UPLOAD);
 }

@@ -250,14 +250,17 @@ describe('stopping', () => {
     const ended: string[] = [];
     const { controller, turns, stop } = start(t, async (key, { signal }) => {
       await clock.sleep(60_000, signal).catch(() => undefined);
+      await clock.sleep(1_000);
       ended.push(key);
     });
     controller.enqueue('a');
     controller.enqueue('b');
     await settle();
-    await stop();
+    const stopping = stop().then(() => ended.push('controller'));
+    await clock.advance(1_000);
+    await stopping;
     assert.deepEqual(turns, ['a 0']);
-    assert.deepEqual(ended, ['a']);
+    assert.deepEqual(ended, ['a', 'controller']);
   });
 
   test('a reconcile that is cut short is no error', async (t) => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { beforeEach, describe, test } from 'node:test';
+import { afterEach, beforeEach, describe, mock, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { pino } from 'pino';
 import { FakeClock, settle } from '../../test/support/fake-clock.ts';
@@ -11,8 +11,11 @@ import type { KubeObject } from './object.ts';
 let clock: FakeClock;
 
 beforeEach(() => {
+  mock.method(Math, 'random', () => 0.5);
   clock = new FakeClock();
 });
+
+afterEach(() => mock.restoreAll());
 
 function informerOf(listWatch: FakeListWatch, more: Partial<InformerOptions<KubeObject>> = {}): Informer<KubeObject> {
   return new Informer({ name: 'pods', listWatch, clock, log: pino({ level: 'silent' }), ...more });

@@ -44,7 +44,7 @@ export interface LeaderCallbacks {
   /** Called once, on becoming the leader. `signal` aborts when that ends. */
   onStartedLeading(signal: AbortSignal): void;
   /** Called once, if it has led, when it does not any more. */
-  onStoppedLeading(): void;
+  onStoppedLeading?(): void;
 }
 
 /** The lease was not renewed in time: another process may lead by now, so this one must end. */
@@ -108,7 +108,7 @@ export class LeaderElector {
     } finally {
       this.#leading = false;
       leading.abort();
-      callbacks.onStoppedLeading();
+      callbacks.onStoppedLeading?.();
     }
     await this.#release();
     log.info({ identity }, 'stopped leading');

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { beforeEach, describe, test } from 'node:test';
+import { afterEach, beforeEach, describe, mock, test } from 'node:test';
 import { pino } from 'pino';
 import { FakeClock, settle } from '../../test/support/fake-clock.ts';
 import { FakeLease } from '../../test/support/fake-lease.ts';
@@ -17,10 +17,13 @@ let events: string[];
 let lines: string[];
 
 beforeEach(() => {
+  mock.method(Math, 'random', () => 0.5);
   clock = new FakeClock();
   events = [];
   lines = [];
 });
+
+afterEach(() => mock.restoreAll());
 
 function managerOf(more: Partial<ManagerOptions> = {}): Manager {
   return new Manager({ clock, log: pino({}, { write: (line: string) => void lines.push(line) }), ...more });
@@ -248,8 +251,9 @@ describe('failing', () => {
           throw new Error(`${name} failed`);
         },
       });
-    const { done } = start(fullManager({ always: fail('always', 2), cache: fail('cache', 1) }));
-    await clock.advance(5);
+    const leader = runnable('leader', { run: () => clock.sleep(10) });
+    const { done } = start(fullManager({ leader, cache: fail('cache', 1), webhook: fail('webhook', 5) }));
+    await clock.advance(10);
     await assert.rejects(done, /cache failed/);
   });
 });

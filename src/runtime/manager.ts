@@ -150,10 +150,7 @@ export class Manager {
       return;
     }
     try {
-      await this.#elector.run(this.#candidacy.signal, {
-        onStartedLeading: () => void startLeaders(),
-        onStoppedLeading: () => this.#groups.leader.stop.abort(),
-      });
+      await this.#elector.run(this.#candidacy.signal, { onStartedLeading: () => void startLeaders() });
     } catch (error) {
       this.#fail(error);
     }

@@ -41,6 +41,9 @@ describe('bucket rate limiter', () => {
     );
     await clock.advance(1_000);
     assert.equal(limiter.when('d'), 0, 'tokens come back with time');
+    await clock.advance(3_600_000);
+    const afterAnHour = Array.from({ length: 101 }, (_, i) => limiter.when(`key-${i}`));
+    assert.deepEqual(afterAnHour.slice(99), [0, 100], 'no more than a burst is saved up');
   });
 
   test('the longer of the two delays holds', () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { beforeEach, describe, test } from 'node:test';
+import { afterEach, beforeEach, describe, mock, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { pino } from 'pino';
 import { FakeClock, settle } from '../../test/support/fake-clock.ts';
@@ -15,9 +15,12 @@ let clock: FakeClock;
 let seen: string[];
 
 beforeEach(() => {
+  mock.method(Math, 'random', () => 0.5);
   clock = new FakeClock();
   seen = [];
 });
+
+afterEach(() => mock.restoreAll());
 
 /** Starts a reflector that notes in `seen` what it is told, and stops with the test. */
 async function reflect(t: TestContext, listWatch: FakeListWatch): Promise<Reflector<KubeObject>> {
@@ -243,6 +246,17 @@ describe('errors', () => {
     await clock.advance(3200 * 2 + 1);
     assert.equal(listWatch.lists.length, 2);
     assert.equal(listWatch.watches.length, 4);
+  });
+
+  test('watches that brought something before they failed do not add up to a list', async (t) => {
+    const listWatch = new FakeListWatch();
+    await reflect(t, listWatch);
+    for (let version = 2; version < 12; version++) {
+      listWatch.last.send({ type: 'ADDED', object: object('foo', `${version}`) }).fail(new Error('ECONNRESET'));
+      await clock.advance(60_000);
+    }
+    assert.equal(listWatch.lists.length, 1);
+    assert.equal(listWatch.watches.length, 11);
   });
 
   test('a very short watch counts as an error: backs off, then lists again', async (t) => {

@@ -98,6 +98,6 @@ export class Store<T extends KubeObject> implements ReadStore<T> {
 }
 
 function isSameVersion(a: KubeObject, b: KubeObject): boolean {
-  const { uid, resourceVersion } = a.metadata;
-  return resourceVersion !== undefined && resourceVersion === b.metadata.resourceVersion && uid === b.metadata.uid;
+  const { resourceVersion } = a.metadata;
+  return resourceVersion !== undefined && resourceVersion === b.metadata.resourceVersion;
 }

@@ -11,8 +11,8 @@ const AdmissionRequest = z.object({
   resource: z.object({ group: z.string(), resource: z.string() }),
   subResource: z.string().optional(),
   namespace: z.string().optional(),
-  object: z.unknown(),
-  oldObject: z.unknown(),
+  object: z.unknown().optional(),
+  oldObject: z.unknown().optional(),
 });
 export type AdmissionRequest = z.infer<typeof AdmissionRequest>;
 

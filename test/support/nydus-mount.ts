@@ -1,14 +1,11 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { toolPath } from '../../hack/tools/locate.ts';
-
-const READY_MS = 30_000;
-const END_MS = 5_000;
-const POLL_MS = 20;
+import { startProcess, type Process } from '../envtest/process.ts';
+import { until } from './until.ts';
 
 /** Where nydusd gets the blobs from. */
 export type BlobSource = { type: 'registry'; host: string; repository: string } | { type: 'localfs'; folder: string };
@@ -27,24 +24,26 @@ export interface NydusMount extends AsyncDisposable {
  */
 export async function mountNydus(bootstrap: string, blobs: BlobSource): Promise<NydusMount> {
   const folder = await mkdtemp(join(tmpdir(), 'nydus-mount-'));
-  const mountpoint = join(folder, 'mnt');
-  const cache = join(folder, 'cache');
-  const log = join(folder, 'nydusd.log');
-  let daemon: ChildProcess | undefined;
+  const [mountpoint, cache, config] = [join(folder, 'mnt'), join(folder, 'cache'), join(folder, 'config.json')];
+  let daemon: Process | undefined;
   const dispose = async (): Promise<void> => {
     await unmount(mountpoint);
-    await end(daemon);
+    await daemon?.stop();
     await rm(folder, { recursive: true, force: true });
   };
   try {
     await mkdir(mountpoint);
     await mkdir(cache);
-    await writeFile(join(folder, 'config.json'), JSON.stringify(configOf(blobs, cache)));
-    daemon = await start(
-      ['--config', join(folder, 'config.json'), '--mountpoint', mountpoint, '--bootstrap', bootstrap],
-      log,
-    );
-    await waitForMount(mountpoint, daemon, log);
+    await writeFile(config, JSON.stringify(configOf(blobs, cache)));
+    const args = ['--config', config, '--mountpoint', mountpoint, '--bootstrap', bootstrap];
+    // nydusd wants a million open files, and dies where it may not have them; 0 leaves the limit as it is.
+    const command = ['fuse', '--rlimit-nofile', '0', ...args];
+    const running = await startProcess(toolPath('nydusd'), command, join(folder, 'nydusd.log'));
+    daemon = running;
+    await until('nydusd has mounted', async () => {
+      await running.assertRunning();
+      return isMounted(mountpoint);
+    });
   } catch (error) {
     await dispose();
     throw error;
@@ -55,10 +54,7 @@ export async function mountNydus(bootstrap: string, blobs: BlobSource): Promise<
 function configOf(blobs: BlobSource, cache: string): object {
   const backend =
     blobs.type === 'registry'
-      ? {
-          type: 'registry',
-          config: { scheme: 'http', host: blobs.host, repo: blobs.repository, timeout: 5, retry_limit: 2 },
-        }
+      ? { type: 'registry', config: { scheme: 'http', host: blobs.host, repo: blobs.repository, retry_limit: 2 } }
       : { type: 'localfs', config: { dir: blobs.folder } };
   return {
     device: { backend, cache: { type: 'blobcache', config: { work_dir: cache } } },
@@ -69,24 +65,6 @@ function configOf(blobs: BlobSource, cache: string): object {
   };
 }
 
-async function start(args: string[], log: string): Promise<ChildProcess> {
-  await using output = await open(log, 'w');
-  // nydusd wants a million open files, and dies where it may not have them; 0 leaves the limit as it is.
-  const command = ['--pdeathsig', 'KILL', '--', toolPath('nydusd'), 'fuse', '--rlimit-nofile', '0', ...args];
-  const daemon = spawn('setpriv', command, { stdio: ['ignore', output.fd, output.fd] });
-  await once(daemon, 'spawn');
-  return daemon;
-}
-
-async function waitForMount(mountpoint: string, daemon: ChildProcess, log: string): Promise<void> {
-  for (const deadline = performance.now() + READY_MS; !(await isMounted(mountpoint)); await sleep(POLL_MS)) {
-    if (hasEnded(daemon) || performance.now() > deadline) {
-      const why = hasEnded(daemon) ? 'nydusd ended' : 'nydusd did not mount in time';
-      throw new Error(`${why}: ${(await readFile(log, 'utf8')).slice(-4000)}`);
-    }
-  }
-}
-
 async function isMounted(mountpoint: string): Promise<boolean> {
   return (await readFile('/proc/self/mountinfo', 'utf8')).includes(` ${mountpoint} `);
 }
@@ -94,21 +72,6 @@ async function isMounted(mountpoint: string): Promise<boolean> {
 async function unmount(mountpoint: string): Promise<void> {
   if (await isMounted(mountpoint)) {
     // Lazily, so that a file that is still open cannot keep the mount.
-    await once(spawn('umount', ['-l', mountpoint], { stdio: 'ignore' }), 'close');
+    await promisify(execFile)('umount', ['-l', mountpoint]);
   }
-}
-
-async function end(daemon: ChildProcess | undefined): Promise<void> {
-  if (daemon === undefined || hasEnded(daemon)) {
-    return;
-  }
-  const ended = once(daemon, 'exit');
-  daemon.kill('SIGTERM');
-  const killer = setTimeout(() => daemon.kill('SIGKILL'), END_MS);
-  await ended;
-  clearTimeout(killer);
-}
-
-function hasEnded(daemon: ChildProcess): boolean {
-  return daemon.exitCode !== null || daemon.signalCode !== null;
 }

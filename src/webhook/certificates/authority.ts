@@ -1,4 +1,4 @@
-// @peculiar/x509 is made of tsyringe, which needs this before it.
+// oxlint-disable-next-line import/no-unassigned-import -- tsyringe, which @peculiar/x509 is made of, wants this global first
 import 'reflect-metadata';
 import { webcrypto, type webcrypto as WebCrypto } from 'node:crypto';
 import {

@@ -76,8 +76,8 @@ export class Authorization {
   }
 
   #isUser(base64: string): boolean {
-    const [name = '', password] = Buffer.from(base64, 'base64').toString().split(':');
-    return password !== undefined && this.#options.users?.[name] === password;
+    const [name = '', ...password] = Buffer.from(base64, 'base64').toString().split(':');
+    return this.#options.users?.[name] === password.join(':');
   }
 }
 

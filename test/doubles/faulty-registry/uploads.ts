@@ -116,5 +116,5 @@ function sizeOf(upload: Upload): number {
 
 /** Changes with every chunk, and breaks if anyone encodes it anew. */
 function stateOf(upload: Upload): string {
-  return `_state=at~${sizeOf(upload)}/%2B'a+b%20c`;
+  return `_state=at~${sizeOf(upload)}/%2Ba+b%20c`;
 }

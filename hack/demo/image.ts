@@ -1,0 +1,137 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { pushRootfs } from '../cluster/images.ts';
+import { cacheDirectory } from '../tools/locate.ts';
+import { execute, runLogged } from '../tools/process.ts';
+import type { Progress } from '../tools/progress.ts';
+
+const SERVICE = join(import.meta.dirname, 'service');
+const SUITE = 'bookworm';
+const PYTHON = '3.11';
+const PACKAGES = ['python3-minimal', 'libpython3-stdlib', 'ca-certificates', 'libgomp1'];
+const FOLDER = 'opt/inference';
+const STABLE_TAR = ['--sort=name', '--owner=0', '--group=0', '--numeric-owner', '--mtime=@0'];
+
+/** Debian packages that making the image needs. */
+export const IMAGE_BUILD_PACKAGES = ['mmdebstrap', 'python3-pip'];
+
+/** The demo's image before it is pushed. */
+export interface InferenceImage {
+  /** Compressed layers, lowest first: Debian with Python, the Python packages, the service and its model. */
+  layers: string[];
+  /** The answer that the service must give. */
+  expected: { seed: number; label: number };
+}
+
+const Expected = z.object({ seed: z.int(), label: z.int() });
+
+/** Makes the layers of the inference image from Debian and Python packages, once; later calls find them in the cache. */
+export async function makeInferenceImage(progress: Progress): Promise<InferenceImage> {
+  const files = await Promise.all(
+    ['requirements.txt', 'make_model.py', 'app.py'].map((name) => readFile(join(SERVICE, name))),
+  );
+  const key = createHash('sha256').update(JSON.stringify([SUITE, PYTHON, PACKAGES]));
+  files.forEach((file) => key.update(file));
+  const folder = join(cacheDirectory(), 'images', `inference-${key.digest('hex').slice(0, 12)}`);
+  if (!existsSync(folder)) {
+    const work = await mkdtemp(join(tmpdir(), 'slipstream-inference-'));
+    const draft = `${folder}.${process.pid}`;
+    try {
+      await mkdir(draft, { recursive: true });
+      await makeLayers(work, draft, progress);
+      await rename(draft, folder);
+    } finally {
+      await rm(work, { recursive: true, force: true });
+      await rm(draft, { recursive: true, force: true });
+    }
+  }
+  return {
+    layers: ['base', 'packages', 'service'].map((layer) => join(folder, `${layer}.tar.gz`)),
+    expected: Expected.parse(JSON.parse(await readFile(join(folder, 'expected.json'), 'utf8'))),
+  };
+}
+
+/** Pushes the image to the cluster's registry; gives its digest. */
+export async function pushInferenceImage(reference: string, { layers }: InferenceImage): Promise<string> {
+  return await pushRootfs(reference, layers, {
+    entrypoint: ['/usr/bin/python3', `/${FOLDER}/app.py`],
+    cmd: ['8000'],
+    env: { PYTHONPATH: `/${FOLDER}/packages`, PYTHONDONTWRITEBYTECODE: '1' },
+  });
+}
+
+async function makeLayers(work: string, out: string, progress: Progress): Promise<void> {
+  const root = join(work, 'root');
+  const target = join(root, FOLDER);
+  const base = join(work, 'base.tar');
+  const log = join(work, 'log');
+  await progress.step('image: Debian and Python', () =>
+    runLogged('mmdebstrap', ['--variant=minbase', `--include=${PACKAGES.join(',')}`, '--format=tar', SUITE, base], {
+      log,
+    }),
+  );
+  await mkdir(target, { recursive: true });
+  await execute('tar', ['--extract', '--file', base, '--directory', root]);
+  await progress.step('image: Python packages', () =>
+    runLogged('python3', pipArguments(join(target, 'packages')), { log }),
+  );
+  await copyFile(join(SERVICE, 'app.py'), join(target, 'app.py'));
+  await copyFile(join(SERVICE, 'make_model.py'), join(root, 'tmp/make_model.py'));
+  await progress.step('image: model', () =>
+    runLogged(
+      'chroot',
+      [root, 'env', `PYTHONPATH=/${FOLDER}/packages`, 'python3', '-B', '/tmp/make_model.py', `/${FOLDER}`],
+      { log },
+    ),
+  );
+  await rename(join(target, 'expected.json'), join(out, 'expected.json'));
+  await progress.step('image: compressing layers', () =>
+    Promise.all([
+      compress(base, join(out, 'base.tar.gz')),
+      pack(root, [`${FOLDER}/packages`], join(out, 'packages.tar.gz')),
+      pack(root, [`${FOLDER}/app.py`, `${FOLDER}/model.onnx`], join(out, 'service.tar.gz')),
+    ]),
+  );
+}
+
+function pipArguments(target: string): string[] {
+  const platforms = ['manylinux_2_28', 'manylinux_2_17', 'manylinux2014'].flatMap((abi) => [
+    '--platform',
+    `${abi}_${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}`,
+  ]);
+  const wheelsOnly = ['--only-binary', ':all:', '--python-version', PYTHON, ...platforms];
+  const quiet = ['--quiet', '--disable-pip-version-check', '--root-user-action', 'ignore', '--no-compile'];
+  return [
+    '-m',
+    'pip',
+    'install',
+    ...quiet,
+    '--target',
+    target,
+    '--requirement',
+    join(SERVICE, 'requirements.txt'),
+    ...wheelsOnly,
+  ];
+}
+
+async function compress(tar: string, out: string): Promise<void> {
+  await execute('sh', ['-c', 'gzip --no-name <"$1" >"$2"', 'sh', tar, out]);
+}
+
+async function pack(root: string, paths: string[], out: string): Promise<void> {
+  await execute('tar', [
+    '--create',
+    '--file',
+    out,
+    '--use-compress-program',
+    'gzip --no-name',
+    '--directory',
+    root,
+    ...STABLE_TAR,
+    ...paths,
+  ]);
+}

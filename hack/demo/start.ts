@@ -1,0 +1,98 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Cluster, ClusterNode } from '../cluster/cluster.ts';
+import { coldNode } from '../cluster/cold.ts';
+import type { KubeClient } from '../../src/kube/client.ts';
+import { events, pods } from '../../src/kube/resources.ts';
+import type { Pod } from '../../src/kube/resources.ts';
+import { answersCorrectly } from './service.ts';
+import type { Answer } from './service.ts';
+
+const NAMESPACE = 'default';
+const POLL_MS = 20;
+const TIMEOUT_MS = 300_000;
+
+/** One start of the service, from a node that has nothing of the image. */
+export interface Start {
+  /** Seconds from the creation of the Pod to the first correct answer. */
+  readySeconds: number;
+  /** Seconds that the kubelet says it pulled. */
+  pullSeconds: number;
+  /** Bytes that the registry sent meanwhile. */
+  originBytes: number;
+  /** What the Pod ran. */
+  image: string;
+}
+
+export interface StartOptions {
+  client: KubeClient;
+  cluster: Cluster;
+  node: ClusterNode;
+  name: string;
+  image: string;
+  /** False: the Pod opts out of rewriting and starts from the OCI image. */
+  accelerated: boolean;
+  expected: Answer;
+}
+
+/** Empties the node, starts a Pod on it and waits for the first correct answer; takes the Pod away again. */
+export async function timeStart(options: StartOptions): Promise<Start> {
+  const { client, cluster, node, name, image, accelerated, expected } = options;
+  await coldNode(node);
+  const before = await cluster.originBytes();
+  const since = performance.now();
+  await client.create(pods, {
+    metadata: { namespace: NAMESPACE, name, labels: accelerated ? {} : { 'slipstream.dev/rewrite': 'disabled' } },
+    spec: {
+      nodeSelector: { 'kubernetes.io/hostname': node.name },
+      restartPolicy: 'Never',
+      automountServiceAccountToken: false,
+      terminationGracePeriodSeconds: 0,
+      containers: [{ name: 'inference', image }],
+    },
+  });
+  try {
+    const pod = await firstAnswer(client, name, expected);
+    const readySeconds = (performance.now() - since) / 1000;
+    return {
+      readySeconds,
+      pullSeconds: await pullSeconds(client, pod),
+      originBytes: (await cluster.originBytes()) - before,
+      image: pod.spec?.containers[0]?.image ?? '',
+    };
+  } finally {
+    await removePod(client, name);
+  }
+}
+
+async function firstAnswer(client: KubeClient, name: string, expected: Answer): Promise<Pod> {
+  const deadline = performance.now() + TIMEOUT_MS;
+  let pod = await client.get(pods, { namespace: NAMESPACE, name });
+  while (performance.now() < deadline) {
+    const address = pod.status?.podIP;
+    if (address === undefined || pod.status?.containerStatuses?.[0]?.state?.running === undefined) {
+      pod = await client.get(pods, { namespace: NAMESPACE, name });
+    } else if (await answersCorrectly(address, expected)) {
+      return pod;
+    }
+    await sleep(POLL_MS);
+  }
+  throw new Error(`Pod ${name} gave no correct answer within ${TIMEOUT_MS / 1000} s: ${JSON.stringify(pod.status)}`);
+}
+
+/** From the kubelet's own words: "Successfully pulled image "…" in 2.38s (2.38s including waiting). …". */
+async function pullSeconds(client: KubeClient, pod: Pod): Promise<number> {
+  const { items } = await client.list(events, { namespace: NAMESPACE, fieldSelector: 'reason=Pulled' });
+  const note = items.find((event) => event.regarding?.uid === pod.metadata.uid)?.note ?? '';
+  const [, minutes = '0', seconds, unit] = / in (?:(\d+)m)?([\d.]+)(ms|s)\b/.exec(note) ?? [];
+  if (seconds === undefined) {
+    throw new Error(`the kubelet does not say how long it pulled for ${pod.metadata.name}: ${JSON.stringify(note)}`);
+  }
+  return Number(minutes) * 60 + Number(seconds) / (unit === 'ms' ? 1000 : 1);
+}
+
+async function removePod(client: KubeClient, name: string): Promise<void> {
+  await client.delete(pods, { namespace: NAMESPACE, name });
+  for (let gone = false; !gone; await sleep(POLL_MS)) {
+    gone = !(await client.list(pods, { namespace: NAMESPACE, fieldSelector: `metadata.name=${name}` })).items.length;
+  }
+}

@@ -1,0 +1,103 @@
+import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { toolPath } from '../../hack/tools/locate.ts';
+import { convert, type ConvertDependencies } from '../../src/converter/convert.ts';
+import { ConvertRequest } from '../../src/converter/options.ts';
+import type { Progress } from '../../src/converter/progress.ts';
+import type { ConvertResult, ConvertSuccess } from '../../src/converter/result.ts';
+import { RegistryClient } from '../../src/registry/client.ts';
+import type { Index, Manifest } from '../../src/registry/schema.ts';
+import { startDistribution } from '../support/distribution.ts';
+
+/** A registry and everything that a conversion needs beside it. */
+export interface Harness extends AsyncDisposable {
+  /** Host of the registry. */
+  host: string;
+  workDir: string;
+  /** Converts `source` of the registry to `target` there, both without the host. */
+  convert(source: string, target: string, options?: ConvertOptions): Promise<ConvertResult>;
+  /** Reads a manifest or index. */
+  manifest<T extends Manifest | Index>(repository: string, reference: string): Promise<T>;
+  /** Reads a blob past the registry, where it keeps it. */
+  storedBlob(digest: string): Promise<Buffer>;
+  /** Takes a blob out of a repository, without a word to anybody. */
+  loseBlob(repository: string, digest: string): Promise<void>;
+}
+
+/** What a test asks for otherwise. */
+export interface ConvertOptions {
+  request?: Partial<ConvertRequest>;
+  dependencies?: Partial<ConvertDependencies>;
+  signal?: AbortSignal;
+  onProgress?: (progress: Progress) => void;
+}
+
+/** Starts a registry. Disposing of the harness ends it. */
+export async function startHarness(): Promise<Harness> {
+  const folder = await mkdtemp(join(tmpdir(), 'convert-test-'));
+  const workDir = join(folder, 'work');
+  await mkdir(workDir);
+  const distribution = await startDistribution(folder);
+  const { host } = new URL(distribution.url);
+  const store = join(folder, 'registry/docker/registry/v2');
+  const registries = { [host]: { plainHTTP: true } };
+  const client = new RegistryClient({ registries, userAgent: 'slipstream/test', retryDelay: 10 });
+  return {
+    host,
+    workDir,
+    async convert(source, target, { request, dependencies, signal, onProgress } = {}) {
+      const whole = ConvertRequest.parse({
+        source: `${host}/${source}`,
+        target: `${host}/${target}`,
+        platforms: ['linux/amd64'],
+        format: 'RafsV6',
+        compressor: 'zstd',
+        prefetchPaths: [],
+        optionsHash: 'options',
+        workDir,
+        registries,
+        ...request,
+      });
+      const defaults: ConvertDependencies = {
+        registry: client,
+        credentials: {},
+        log: pino({ level: 'silent' }),
+        nydusImage: toolPath('nydus-image'),
+        onProgress: onProgress ?? (() => undefined),
+      };
+      return convert(whole, { ...defaults, ...dependencies }, signal ?? new AbortController().signal);
+    },
+    async manifest<T>(repository: string, reference: string): Promise<T> {
+      const accept = 'application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json';
+      const url = `http://${host}/v2/${repository}/manifests/${reference}`;
+      return (await (await fetch(url, { headers: { accept } })).json()) as T;
+    },
+    async storedBlob(digest) {
+      const hex = digest.slice('sha256:'.length);
+      return readFile(join(store, 'blobs/sha256', hex.slice(0, 2), hex, 'data'));
+    },
+    async loseBlob(repository, digest) {
+      await rm(join(store, 'repositories', repository, '_layers', digest.replace(':', '/')), { recursive: true });
+    },
+    async [Symbol.asyncDispose]() {
+      await client.close();
+      await distribution[Symbol.asyncDispose]();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The result as a success; fails the test with the reason if it is none. */
+export function succeeded(result: ConvertResult): ConvertSuccess {
+  if (!result.ok) {
+    throw new Error(`the conversion failed: ${result.reason}: ${result.message}`);
+  }
+  return result;
+}
+
+/** What a conversion left behind in its work folder. */
+export async function leftovers({ workDir }: Harness): Promise<string[]> {
+  return readdir(workDir);
+}

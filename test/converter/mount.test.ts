@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { Readable } from 'node:stream';
+import { after, before, describe, test } from 'node:test';
+import type { Manifest } from '../../src/registry/schema.ts';
+import { buildImage, pushImage, type Layer } from '../support/image-builder.ts';
+import { mountNydus } from '../support/nydus-mount.ts';
+import { extractLayers } from '../support/rootfs.ts';
+import { compareTrees } from '../support/tree-compare.ts';
+import { startHarness, succeeded, type Harness } from './harness.ts';
+import { manyAttributes, richLayers } from './images.ts';
+
+let harness: Harness;
+let folder: string;
+let rootfs: string;
+let layers: Layer[];
+
+before(async () => {
+  harness = await startHarness();
+  folder = await mkdtemp(join(tmpdir(), 'mount-test-'));
+  layers = [...(await richLayers()), await manyAttributes()];
+  rootfs = await mkdtemp(join(folder, 'rootfs-'));
+  await extractLayers(
+    layers.map(({ tar }) => tar),
+    rootfs,
+  );
+});
+after(async () => {
+  await harness[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** Unpacks the bootstrap layer of an artifact and returns the folder with `image.boot`. */
+async function bootstrapOf(repository: string, reference: string): Promise<string> {
+  const { layers: parts } = await harness.manifest<Manifest>(repository, reference);
+  const target = await mkdtemp(join(folder, 'bootstrap-'));
+  const tar = spawn('tar', ['-xzf', '-', '-C', target], { stdio: ['pipe', 'inherit', 'inherit'] });
+  const ended = once(tar, 'close');
+  await pipeline(Readable.from([await harness.storedBlob(parts.at(-1)?.digest ?? '')]), tar.stdin);
+  await ended;
+  return join(target, 'image');
+}
+
+const variants = [
+  { format: 'RafsV6', compressor: 'zstd' },
+  { format: 'RafsV6', compressor: 'lz4_block' },
+  { format: 'RafsV6', compressor: 'none' },
+  { format: 'RafsV5', compressor: 'zstd' },
+] as const;
+
+describe('a container sees the very same files in the artifact as in the image', () => {
+  for (const { format, compressor } of variants) {
+    test(`as ${format} with ${compressor}`, async () => {
+      const repository = `rich-${format.toLowerCase()}-${compressor.replace('_', '-')}`;
+      await pushImage(harness.host, repository, '1', [buildImage(layers)]);
+      const request = { format, compressor };
+      succeeded(await harness.convert(`${repository}:1`, `${repository}:1-nydus`, { request }));
+
+      const bootstrap = join(await bootstrapOf(repository, '1-nydus'), 'image.boot');
+      const blobs = { type: 'registry', host: harness.host, repository } as const;
+      await using mount = await mountNydus(bootstrap, blobs);
+      assert.deepEqual(await compareTrees(rootfs, mount.mountpoint), []);
+    });
+  }
+});
+
+test('the chunk tables that lie beside the tree are what nydusd would fetch for its cache', async () => {
+  const repository = 'tables';
+  await pushImage(harness.host, repository, '1', [buildImage(layers)]);
+  succeeded(await harness.convert(`${repository}:1`, `${repository}:1-nydus`));
+  const bootstrap = await bootstrapOf(repository, '1-nydus');
+  const tables = (await readdir(bootstrap)).filter((name) => name.endsWith('.blob.meta'));
+  // Two layers have no chunk, and one is there twice.
+  assert.equal(tables.length, layers.length - 3);
+
+  const blobs = { type: 'registry', host: harness.host, repository } as const;
+  await using mount = await mountNydus(join(bootstrap, 'image.boot'), blobs);
+  await compareTrees(rootfs, mount.mountpoint);
+  for (const table of tables) {
+    assert.ok((await readFile(join(bootstrap, table))).equals(await readFile(join(mount.cache, table))), table);
+  }
+});
