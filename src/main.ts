@@ -38,6 +38,11 @@ function program(signal: AbortSignal): Command {
     .option('--health-port <port>', 'port of health probes and metrics', Number, 8080)
     .option('--service <name>', 'Service of the webhook, for which its certificate is made', 'slipstream')
     .option('--webhook-configuration <name>', 'MutatingWebhookConfiguration whose caBundle is kept right', 'slipstream')
+    .option(
+      '--certificate-secret <name>',
+      "Secret for the webhook's certificates, in the operator's namespace",
+      'slipstream-webhook',
+    )
     .action(async (flags: ControllerFlags) => {
       const log = createLogger({ level: root.opts<GlobalFlags>().logLevel });
       const config = await loadConfig(flags.config);
@@ -74,6 +79,7 @@ interface ControllerFlags {
   healthPort: number;
   service: string;
   webhookConfiguration: string;
+  certificateSecret: string;
 }
 
 interface ConvertFlags {

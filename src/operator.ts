@@ -8,6 +8,7 @@ import { keysForJob, keysForPod, reconcileAcceleratedImage } from './controllers
 import { reconcileNode } from './controllers/node/controller.ts';
 import { keysForAutoscaler, reconcilePrefetchPolicy } from './controllers/prefetchpolicy/controller.ts';
 import { createProviders } from './controllers/prefetchpolicy/providers.ts';
+import { generationChanged } from './controllers/predicates.ts';
 import { StatusWriter } from './controllers/status-writer.ts';
 import { listWatch, loadKubeClient } from './kube/client.ts';
 import type { KubeClient, Selectors } from './kube/client.ts';
@@ -21,7 +22,9 @@ import {
   nodes,
   pods,
   prefetchPolicies,
+  mutatingWebhookConfigurations,
   runtimeClasses,
+  secrets,
 } from './kube/resources.ts';
 import type { Resource } from './kube/resources.ts';
 import { createHealthServer } from './observability/http.ts';
@@ -36,6 +39,11 @@ import { LeaderElector } from './runtime/leader-election.ts';
 import { Manager } from './runtime/manager.ts';
 import { keyOf } from './runtime/object.ts';
 import type { Key, KubeObject } from './runtime/object.ts';
+import { CERTIFICATES_KEY, reconcileCertificates } from './webhook/certificates/reconcile.ts';
+import { serveCertificate } from './webhook/certificates/serve.ts';
+import { prometheusMetrics } from './webhook/metrics.ts';
+import { createReviewer } from './webhook/mutate.ts';
+import { createWebhookServer } from './webhook/server.ts';
 
 const LEASE = 'slipstream';
 /** Registries are asked again after a second first, and every five minutes at the longest. */
@@ -53,6 +61,8 @@ export interface OperatorOptions {
   /** Service of the webhook. */
   service: string;
   webhookConfiguration: string;
+  /** Secret of the webhook's authority and serving certificate. */
+  certificateSecret: string;
   userAgent: string;
   log: Logger;
 }
@@ -68,7 +78,7 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
     userAgent,
     log,
   });
-  const caches = createCaches(client, clock, log);
+  const caches = createCaches(client, options);
   const index = createIndex(options, caches);
   const histories = recordHistories(caches, clock);
   const events = new EventRecorder({ client, clock, log, instance: options.identity });
@@ -95,7 +105,7 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
     ),
     events,
   };
-  caches.images.onChange(({ object }) => imageController.enqueue(keyOf(object)));
+  enqueueSpecChanges(caches.images, imageController);
   caches.jobs.onChange(({ object }) => enqueueAll(imageController, keysForJob(object, caches.images.store.list())));
   caches.pods.onChange(({ object }) => enqueueAll(imageController, keysForPod(object, caches.images.store.list())));
 
@@ -123,7 +133,7 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
     ),
     events,
   };
-  caches.policies.onChange(({ object }) => policyController.enqueue(keyOf(object)));
+  enqueueSpecChanges(caches.policies, policyController);
   caches.autoscalers.onChange(({ object }) =>
     enqueueAll(
       policyController,
@@ -139,6 +149,31 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
       reconcileNode(key, { client, nodes: caches.nodes.store, runtimeHandler: config.runtimeHandler }, context),
   });
   caches.nodes.onChange(({ object }) => nodeController.enqueue(keyOf(object)));
+
+  const webhook = createWebhookServer({
+    review: createReviewer({ index, clock, metrics: prometheusMetrics(metrics), log }),
+    clock,
+    log,
+    port: options.webhookPort,
+  });
+  const certificateSecret = { namespace, name: options.certificateSecret };
+  serveCertificate(caches.certificates, certificateSecret, webhook, log);
+  const certificates = {
+    client,
+    clock,
+    secret: certificateSecret,
+    webhookConfiguration: options.webhookConfiguration,
+    dnsNames: [`${options.service}.${namespace}.svc`, `${options.service}.${namespace}.svc.cluster.local`],
+  };
+  const certificateController = new Controller({
+    ...controllerOptions,
+    name: 'certificates',
+    workers: 1,
+    reconcile: (_key, context) => reconcileCertificates(certificates, context),
+  });
+  certificateController.enqueue(CERTIFICATES_KEY);
+  caches.certificates.onChange(() => certificateController.enqueue(CERTIFICATES_KEY));
+  caches.webhookConfigurations.onChange(() => certificateController.enqueue(CERTIFICATES_KEY));
 
   const elector = new LeaderElector({
     lock: leaseLock(client, { namespace, name: LEASE }),
@@ -159,6 +194,7 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
           name: 'started',
           failure: () => (manager.ready ? undefined : 'caches are filling, or the process is stopping'),
         },
+        { name: 'webhook', failure: () => (webhook.isServing() ? undefined : 'waiting for its certificate') },
       ],
       log,
     }),
@@ -166,7 +202,8 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
   for (const informer of Object.values(caches)) {
     manager.add('cache', { name: informer.name, run: (s) => informer.run(s), ready: (s) => informer.waitForSync(s) });
   }
-  for (const controller of [imageController, policyController, nodeController]) {
+  manager.add('webhook', webhook);
+  for (const controller of [imageController, policyController, nodeController, certificateController]) {
     manager.add('leader', controller);
   }
   try {
@@ -179,9 +216,17 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
 type Caches = ReturnType<typeof createCaches>;
 
 /** Everything that is watched. Pods and Jobs are watched by label: never all of the cluster's. */
-function createCaches(client: KubeClient, clock: Clock, log: Logger) {
+function createCaches(
+  client: KubeClient,
+  { namespace, certificateSecret, webhookConfiguration, log }: OperatorOptions,
+) {
   function informer<T extends KubeObject>(resource: Resource<T>, selectors: Selectors = {}): Informer<T> {
-    return new Informer({ name: resource.plural, listWatch: listWatch(client, resource, selectors), clock, log });
+    return new Informer({
+      name: resource.plural,
+      listWatch: listWatch(client, resource, selectors),
+      clock: systemClock,
+      log,
+    });
   }
   return {
     images: informer(acceleratedImages),
@@ -192,6 +237,10 @@ function createCaches(client: KubeClient, clock: Clock, log: Logger) {
     autoscalers: informer(horizontalPodAutoscalers),
     jobs: informer(jobs, { labelSelector: `${MANAGED_BY_LABEL}=${MANAGED_BY}` }),
     pods: informer(pods, { labelSelector: CONVERSION_LABEL }),
+    certificates: informer(secrets, { namespace, fieldSelector: `metadata.name=${certificateSecret}` }),
+    webhookConfigurations: informer(mutatingWebhookConfigurations, {
+      fieldSelector: `metadata.name=${webhookConfiguration}`,
+    }),
   };
 }
 
@@ -232,6 +281,14 @@ function recordHistories(caches: Caches, clock: Clock): ReadonlyMap<Key, History
     histories.set(key, history);
   });
   return histories;
+}
+
+function enqueueSpecChanges<T extends KubeObject>(informer: Informer<T>, controller: Controller): void {
+  informer.onChange((change) => {
+    if (generationChanged(change)) {
+      controller.enqueue(keyOf(change.object));
+    }
+  });
 }
 
 function enqueueAll(controller: Controller, keys: readonly Key[]): void {

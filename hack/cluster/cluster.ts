@@ -1,7 +1,7 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { execute, lastLines } from '../tools/process.ts';
+import { execute } from '../tools/process.ts';
 import type { Progress } from '../tools/progress.ts';
 import { createApiClient, type ApiClient } from './api.ts';
 import {
@@ -12,6 +12,7 @@ import {
   startScheduler,
 } from './control-plane.ts';
 import { ADDRESSES, layoutAt, planNodes, type Layout, type NodePlan } from './layout.ts';
+import { controlPart, serveControl, type PartAction } from './control.ts';
 import { registerMetrics } from './metrics.ts';
 import { bytesSentBy, createBridge, createHost, limitSending } from './network.ts';
 import { createNode, onNode, startKubelet, startRuntime, type NodeMachine } from './node.ts';
@@ -45,6 +46,11 @@ export interface Cluster {
   originBytes(): Promise<number>;
   /** Limits what the registry's machine may send to this many bytes per second; undefined lifts the limit. */
   limitOrigin(bytesPerSecond: number | undefined): Promise<void>;
+  /**
+   * Ends (SIGTERM), kills (SIGKILL) or starts a part by its name, that of its log file: `kube-apiserver`, `registry`,
+   * `node-1-kubelet`… Throws with the names there are when it is none of them.
+   */
+  control(part: string, action: PartAction): Promise<void>;
 }
 
 const POLL_MS = 100;
@@ -69,6 +75,7 @@ function describe(layout: Layout, description: z.infer<typeof Description>): Clu
     })),
     originBytes: () => bytesSentBy(REGISTRY_MACHINE),
     limitOrigin: (bytesPerSecond) => limitSending(enterHost(REGISTRY_MACHINE), bytesPerSecond),
+    control: (part, action) => controlPart(layout.control, part, action),
   };
 }
 
@@ -109,13 +116,9 @@ async function defaultServiceAccount(api: ApiClient): Promise<void> {
   }
 }
 
-async function endedError(part: Part, how: string): Promise<Error> {
-  return new Error(`${part.name} ended (${how}); the end of ${part.log}:\n${await lastLines(part.log)}`);
-}
-
 /** A cluster that this process has started. */
 export interface StartedCluster extends Cluster {
-  /** Ends every part, the last started first. */
+  /** Ends every part, the last started first. The namespaces stay. */
   stop(): Promise<void>;
 }
 
@@ -135,7 +138,7 @@ export async function startCluster(
   async function part(label: string, start: () => Promise<Part | Part[]>): Promise<void> {
     for (const started of [await progress.step(label, start)].flat()) {
       parts.push(started);
-      void started.ended.then(async (how) => died.reject(await endedError(started, how)));
+      started.died.catch(died.reject);
     }
   }
 
@@ -181,6 +184,7 @@ export async function startCluster(
   }
   const machines = await Promise.race([everything(), died.promise]);
 
+  const server = await serveControl(layout.control, parts);
   const description = {
     options,
     nodes: machines.map(({ plan, pid }) => ({ name: plan.name, address: plan.address, pid })),
@@ -189,6 +193,7 @@ export async function startCluster(
   await rename(`${layout.description}.draft`, layout.description);
 
   async function stop(): Promise<void> {
+    server.close();
     for (const started of parts.toReversed()) await started.stop();
   }
   return { ...describe(layout, description), stop };

@@ -16,7 +16,7 @@ if (process.ppid !== 1) throw new Error('init.ts runs in namespaces of its own: 
 const layout = layoutAt(state);
 const progress = createProgress(process.stdout);
 try {
-  execFileSync('sh', ['-c', mountScript(hierarchies(), [])], { stdio: ['ignore', 'inherit', 'inherit'] });
+  execFileSync('sh', ['-c', mountScript(hierarchies())], { stdio: ['ignore', 'inherit', 'inherit'] });
   const options = ClusterOptions.parse(JSON.parse(readFileSync(layout.options, 'utf8')));
   const cluster = await startCluster(options, layout, progress);
   process.once('SIGTERM', () => void cluster.stop().finally(() => process.exit(0)));

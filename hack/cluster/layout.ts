@@ -52,6 +52,8 @@ export interface Layout {
   options: string;
   /** The running cluster's description, there once it is ready. */
   description: string;
+  /** Unix socket that ends and starts parts. */
+  control: string;
   /** Process ids of the set of namespaces, as the machine sees them. */
   sandbox: string;
   /** What the start prints. */
@@ -78,6 +80,7 @@ export function layoutAt(state: string): Layout {
     kubeconfig: join(state, 'admin.kubeconfig'),
     options: join(state, 'options.json'),
     description: join(state, 'cluster.json'),
+    control: join(state, 'control.sock'),
     sandbox: join(state, 'sandbox.json'),
     progress: join(state, 'progress.log'),
   };

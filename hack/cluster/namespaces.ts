@@ -77,9 +77,9 @@ const KUBELET_SYSCTLS = {
 
 /**
  * A shell script that, run first in a new set of namespaces, gives it mounts of its own: /sys of its network, cgroup
- * hierarchies rooted at its cgroup, an empty /run. `binds` are folders laid over others.
+ * hierarchies rooted at its cgroup, an empty /run. `more` are further lines.
  */
-export function mountScript(cgroups: Hierarchy[], binds: { from: string; to: string }[]): string {
+export function mountScript(cgroups: Hierarchy[], more: string[] = []): string {
   const lines = ['set -e', 'umount --recursive --lazy /sys', 'mount -t sysfs sysfs /sys'];
   if (cgroups.some(({ type }) => type === 'cgroup')) lines.push('mount -t tmpfs -o mode=755 cgroup /sys/fs/cgroup');
   for (const { mountPoint, type, options } of cgroups) {
@@ -93,12 +93,14 @@ export function mountScript(cgroups: Hierarchy[], binds: { from: string; to: str
     }
   }
   lines.push('mount -t tmpfs -o mode=755 run /run', 'mkdir -p /run/lock /run/netns');
-  for (const { from, to } of binds) lines.push(`mount --bind '${from}' ${to}`);
+  lines.push(...more);
   // Kernel settings are the machine's, only those of the own network may be changed. kubelet insists on some: it finds
   // them as it wants them.
   lines.push(
     'mount --bind /proc/sys /proc/sys',
     'mount --bind /proc/sys/net /proc/sys/net',
+    // For cold.ts.
+    'mount --bind /proc/sys/vm/drop_caches /proc/sys/vm/drop_caches',
     'mount -o remount,bind,ro /proc/sys',
     'mkdir /run/sysctl',
   );

@@ -29,10 +29,8 @@ export function onNode(name: string, pid: number): (command: string[]) => string
 /** Makes a node's namespaces, mounts and network. Nothing runs there yet but their keeper. */
 export async function createNode(layout: Layout, plan: NodePlan): Promise<NodeMachine> {
   const folder = join(layout.state, plan.name);
-  const lib = join(folder, 'lib');
-  const log = join(folder, 'log');
-  await mkdir(lib, { recursive: true });
-  await mkdir(log, { recursive: true });
+  const own = (name: string): string => join(folder, name);
+  for (const name of ['lib', 'log', 'etc', 'etc-work']) await mkdir(own(name), { recursive: true });
   await createCgroup(plan.name);
   const [program = '', ...args] = inCgroup(plan.name, [...UNSHARE, 'tini', '--', 'sleep', 'infinity']);
   const keeper = spawn(program, args, { stdio: 'ignore' });
@@ -40,8 +38,10 @@ export async function createNode(layout: Layout, plan: NodePlan): Promise<NodeMa
   const pid = await firstChild(keeper.pid);
   const script = [
     mountScript(hierarchies(), [
-      { from: lib, to: '/var/lib' },
-      { from: log, to: '/var/log' },
+      `mount --bind '${own('lib')}' /var/lib`,
+      `mount --bind '${own('log')}' /var/log`,
+      // containerd makes a folder there whatever its configuration says.
+      `mount -t overlay -o 'lowerdir=/etc,upperdir=${own('etc')},workdir=${own('etc-work')}' etc /etc`,
     ]),
     `hostname ${plan.name}`,
     'echo 1 >/proc/sys/net/ipv4/ip_forward',

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync, openSync, closeSync, readFileSync } from 'node:fs';
-import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TOOLS } from '../tools/catalogue.ts';
@@ -26,6 +26,7 @@ function environment(layout: Layout): NodeJS.ProcessEnv {
     ...process.env,
     PATH: path.join(delimiter),
     KUBECONFIG: layout.kubeconfig,
+    KUBECACHEDIR: join(layout.state, 'kube-cache'),
     SLIPSTREAM_CLUSTER: layout.state,
   };
   for (const name of Object.keys(env)) if (/^(https?|all|ftp)_proxy$/i.test(name)) delete env[name];
@@ -152,9 +153,4 @@ export async function runInside(name: string, command: string[]): Promise<number
     child.once('error', reject);
     child.once('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 143)));
   });
-}
-
-/** Reads the description file for messages; empty when there is none. */
-export async function readDescription(name: string): Promise<string> {
-  return readFile(layoutOf(name).description, 'utf8').catch(() => '');
 }

@@ -2,8 +2,11 @@ import { isDeepStrictEqual } from 'node:util';
 import type { KubeClient, Manifest } from '../kube/client.ts';
 import type { Resource } from '../kube/resources.ts';
 import { keyOf } from '../runtime/object.ts';
-import type { KubeObject } from '../runtime/object.ts';
+import type { Key, KubeObject } from '../runtime/object.ts';
 import { OwnWrites } from '../runtime/ownwrites.ts';
+
+/** When to look again at an object whose cached copy is older than what was last written to it. */
+export const STALE_CACHE_MS = 200;
 
 interface WithStatus<S> extends KubeObject {
   status?: S | undefined;
@@ -52,8 +55,8 @@ export class StatusWriter<T extends WithStatus<S>, S extends object> {
   }
 
   /** Forgets an object that is gone. */
-  forget(object: T): void {
-    this.#written.forget(keyOf(object));
+  forget(key: Key): void {
+    this.#written.forget(key);
   }
 }
 

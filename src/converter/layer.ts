@@ -50,13 +50,9 @@ export async function convertLayer(
     const { digest, size, tail } = await commitOrAbort(upload, job, () =>
       run(layer, upload, folder, job, onBytes, signal),
     );
-    await extractTree(
-      withTail(pushedBlob(digest, size, job, signal), tail),
-      digest,
-      job.trees,
-      join(folder, 'tree'),
-      job.fsVersion,
-      signal,
+    const blob = withTail(pushedBlob(digest, size, job, signal), tail);
+    await explained('target', `read back blob ${digest}`, () =>
+      extractTree(blob, digest, job.trees, join(folder, 'tree'), job.fsVersion, signal),
     );
     return { sourceDigest: layer.digest, digest, size };
   } finally {
@@ -66,16 +62,11 @@ export async function convertLayer(
 
 /** A blob in the target's repository, read by ranges. */
 export function pushedBlob(digest: string, size: number, job: ConversionJob, signal: AbortSignal): BlobReader {
+  const { registry, target } = job;
   return {
     size,
     read: (offset, length) =>
-      explained('target', `read back blob ${digest}`, () =>
-        job.registry.blob(
-          job.target.reference,
-          { digest, size },
-          { ...callOptions(job.target, signal), range: { offset, length } },
-        ),
-      ),
+      registry.blob(target.reference, { digest, size }, { ...callOptions(target, signal), range: { offset, length } }),
   };
 }
 

@@ -81,6 +81,14 @@ test('one seed is warmed before the others, so that they can get the blobs from 
   assert.equal(order.join(''), 'aaaabbbb');
 });
 
+test('the others are warmed all at once', async () => {
+  const cAsked = Promise.withResolvers<undefined>();
+  await using a = await startSeedDouble({ name: 'a' });
+  await using b = await startSeedDouble({ name: 'b', fault: () => cAsked.promise });
+  await using c = await startSeedDouble({ name: 'c', fault: () => cAsked.resolve(undefined) as undefined });
+  await providerOf([a.seed, b.seed, c.seed]).warm(IMAGE, within(60_000));
+});
+
 test('progress counts each blob once, however many seeds get it', async () => {
   await using a = await startSeedDouble({ name: 'a' });
   await using b = await startSeedDouble({ name: 'b' });

@@ -96,7 +96,7 @@ export class SeedPeersProvider implements Provider {
     for (let seed = rest.shift(); seed !== undefined; seed = rest.shift()) {
       try {
         await this.#warmSeed(warm, seed);
-        break;
+
       } catch (error) {
         // What one seed cannot reach another may; what the origin refuses to one it refuses to all.
         if (!(error instanceof ProviderError) || error.kind === 'Rejected') {

@@ -100,6 +100,19 @@ test('each seed answers for itself, and one that is down takes none of the other
   );
 });
 
+test('each blob is looked at for itself, however many are cold', async () => {
+  await using double = await startSeedDouble();
+  const blobs = Array.from({ length: 12 }, (_, i) => blobOf(`blob ${i}`, 2 * SMALLEST_PIECE));
+  for (const blob of blobs.slice(6)) {
+    double.pieces.set(hexOf(blob), new Set([0, 1]));
+  }
+  const states = await verify([double.seed], imageOf(blobs));
+  assert.deepEqual(
+    states.map(({ warm }) => warm),
+    blobs.map((_, i) => i >= 6),
+  );
+});
+
 test('a seed that limits its requests is asked again', async () => {
   let refusals = 3;
   await using double = await startSeedDouble({

@@ -1,18 +1,18 @@
 import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
-import { digestOf, isDigest, mismatch, verifier } from './digest.ts';
+import { digestOf, isDigest, mismatch } from './digest.ts';
 import { RegistryError } from './errors.ts';
-import { explain } from './failure.ts';
 import { MANIFEST_LIMIT, manifestType, parseConfig, parseManifest } from './manifest.ts';
 import { checkReference, formatReference } from './reference.ts';
 import type { Reference, Repository } from './reference.ts';
-import { blobRequest, checkRange, contentLength, manifestRequest, scope } from './requests.ts';
+import { blobRequest, manifestRequest, scope } from './requests.ts';
+import { checkRange, checkStored, contentLength, verifiedBody } from './responses.ts';
 import type { Range } from './requests.ts';
 import type { Descriptor, ImageConfig, Index, Manifest } from './schema.ts';
 import { Session } from './session.ts';
 import type { CallOptions } from './session.ts';
 import { DEFAULT_TIMEOUTS, discard } from './transport.ts';
-import type { HttpResponse, RegistryOptions, Timeouts } from './transport.ts';
+import type { RegistryOptions, Timeouts } from './transport.ts';
 import { mountBlob, pushBlob, startUpload } from './upload.ts';
 import type { BlobUpload } from './upload.ts';
 
@@ -96,23 +96,13 @@ export class RegistryClient {
   }
 
   /** Reads the config of an image, of at most 4 MiB. */
-  async imageConfig(
-    ref: Repository,
-    config: Pick<Descriptor, 'digest' | 'size'>,
-    call: CallOptions = {},
-  ): Promise<ImageConfig> {
-    const subject = `config ${config.digest} of ${ref.registry}/${ref.repository}`;
-    if (config.size > CONFIG_LIMIT) {
-      throw new RegistryError(
-        'TooLarge',
-        `${subject}: it has ${config.size} bytes, and at most ${CONFIG_LIMIT} are read`,
-      );
+  async imageConfig(ref: Repository, config: Pick<Descriptor, 'digest'>, call: CallOptions = {}): Promise<ImageConfig> {
+    const request = blobRequest(this.#session, ref, config.digest, 'GET');
+    const { body } = await this.#session.send(request, call, CONFIG_LIMIT);
+    if (digestOf(body) !== config.digest) {
+      throw mismatch(request.subject, `its content has the digest ${digestOf(body)}`);
     }
-    const chunks: Buffer[] = [];
-    for await (const chunk of (await this.blob(ref, config, call)) as AsyncIterable<Buffer>) {
-      chunks.push(chunk);
-    }
-    return parseConfig(Buffer.concat(chunks), subject);
+    return parseConfig(body, request.subject);
   }
 
   /** The size of a blob in bytes, or undefined if the repository does not have it. */
@@ -134,7 +124,7 @@ export class RegistryClient {
 
   /**
    * Reads a blob, or a range of it. The stream ends well only if all of it came and the digest of a whole blob is right
-   * (see {@link verifier}); it must be read to its end or destroyed. A registry that answers a range with the whole blob
+   * (and so nobody may act on its bytes before); it must be read to its end or destroyed. A registry that answers a range with the whole blob
    * is not read from: Unsupported.
    */
   async blob(
@@ -146,7 +136,7 @@ export class RegistryClient {
     const response = await this.#session.stream(blobRequest(this.#session, ref, descriptor.digest, 'GET', range), call);
     if (range !== undefined) {
       checkRange(response, range);
-      return verified(response, { size: range.length });
+      return verifiedBody(response, { size: range.length });
     }
     const announced = contentLength(response) ?? descriptor.size;
     if (announced !== descriptor.size) {
@@ -156,7 +146,7 @@ export class RegistryClient {
         `the registry announces ${announced} bytes instead of ${descriptor.size}`,
       );
     }
-    return verified(response, descriptor);
+    return verifiedBody(response, descriptor);
   }
 
   /**
@@ -192,7 +182,7 @@ export class RegistryClient {
     if (body.length > MANIFEST_LIMIT) {
       throw new RegistryError('TooLarge', `${subject}: ${body.length} bytes, and registries take ${MANIFEST_LIMIT}`);
     }
-    const { headers } = await this.#session.send(
+    const answer = await this.#session.send(
       {
         method: 'PUT',
         url: this.#session.url(ref.registry, `${ref.repository}/manifests/${ref.tag ?? digest}`),
@@ -206,10 +196,7 @@ export class RegistryClient {
       },
       call,
     );
-    const stored = headers['docker-content-digest'] ?? digest;
-    if (stored !== digest) {
-      throw mismatch(subject, `the registry stored it as ${String(stored)} instead of ${digest}`);
-    }
+    checkStored(answer, digest);
     return digest;
   }
 
@@ -267,16 +254,4 @@ export class RegistryClient {
   async close(): Promise<void> {
     await this.#session.close();
   }
-}
-
-function verified(response: HttpResponse, promised: { size: number; digest?: string }): Readable {
-  const { body } = response;
-  const stream = verifier(promised, response.request.subject);
-  body.on('error', (error) => {
-    stream.destroy(explain(error, response));
-  });
-  stream.on('close', () => {
-    body.destroy();
-  });
-  return body.pipe(stream);
 }

@@ -35,7 +35,7 @@ export function parseManifest(
   if (own !== undefined && own !== mediaType) {
     throw new RegistryError(
       'Invalid',
-      `${subject}: it was sent as ${mediaType} but calls itself ${String(own).slice(0, 100)}`,
+      `${subject}: it was sent as ${mediaType} but calls itself ${JSON.stringify(own).slice(0, 100)}`,
     );
   }
   if (manifests !== undefined && (layers !== undefined || config !== undefined)) {

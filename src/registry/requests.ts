@@ -1,11 +1,7 @@
-import { mismatch } from './digest.ts';
-import { RegistryError } from './errors.ts';
 import { checkReference, formatReference } from './reference.ts';
 import type { Reference, Repository } from './reference.ts';
 import { ACCEPTED_TYPES } from './schema.ts';
 import type { ApiRequest, Session } from './session.ts';
-import { discard } from './transport.ts';
-import type { HttpResponse } from './transport.ts';
 
 /** A part of a blob, in bytes. */
 export interface Range {
@@ -52,31 +48,4 @@ export function blobRequest(
     expect: range === undefined ? [200] : [200, 206],
     idempotent: true,
   };
-}
-
-/**
- * Checks that an answer holds just the range that was asked for (RFC 9110 §14). Takes its body if not.
- * @throws RegistryError of kind Unsupported if the registry answered with the whole blob: that may be gigabytes.
- */
-export function checkRange(response: HttpResponse, { offset, length }: Range): void {
-  const { status, headers, request, url } = response;
-  const [, first, last] = /^bytes (\d+)-(\d+)\//.exec(headers['content-range'] ?? '') ?? [];
-  if (status === 206 && Number(first) === offset && Number(last) === offset + length - 1) {
-    return;
-  }
-  discard(response);
-  if (status === 200) {
-    throw new RegistryError(
-      'Unsupported',
-      `${request.subject}: ${url.host} cannot send a part of a blob (HTTP ranges)`,
-      { status },
-    );
-  }
-  throw mismatch(request.subject, `bytes ${first}-${last} came instead of ${offset}-${offset + length - 1}`);
-}
-
-/** Bytes by the Content-Length field, or undefined where there is none. */
-export function contentLength({ headers }: Pick<HttpResponse, 'headers'>): number | undefined {
-  const field = headers['content-length'];
-  return field !== undefined && /^\d+$/.test(field) ? Number(field) : undefined;
 }

@@ -1,8 +1,9 @@
-import { digestOf, mismatch } from './digest.ts';
+import { digestOf } from './digest.ts';
 import { RegistryError } from './errors.ts';
 import { checkReference } from './reference.ts';
 import type { Repository } from './reference.ts';
 import { scope } from './requests.ts';
+import { checkStored } from './responses.ts';
 import type { Answer, ApiRequest, CallOptions, Session } from './session.ts';
 import { resolveLocation } from './transport.ts';
 
@@ -37,7 +38,7 @@ export async function pushBlob(
   await session.retrying(subject, true, call, async (signal) => {
     const opened = await session.send(openRequest(session, ref, subject, false), { ...call, signal });
     const request = uploadRequest(ref, 'PUT', withDigest(resolveLocation(opened), digest), subject);
-    checkDigest(await session.send({ ...request, body, expect: [201] }, { ...call, signal }), digest);
+    checkStored(await session.send({ ...request, body, expect: [201] }, { ...call, signal }), digest);
   });
   return { digest, size: body.length };
 }
@@ -121,7 +122,7 @@ class ChunkedUpload implements BlobUpload {
     await this.#flush();
     const request = this.#request('PUT', withDigest(this.#location, digest));
     const extraTime = this.#sent / COMMIT_RATE;
-    checkDigest(await this.#session.send({ ...request, extraTime, expect: [201] }, this.#call), digest);
+    checkStored(await this.#session.send({ ...request, extraTime, expect: [201] }, this.#call), digest);
   }
 
   async abort(): Promise<void> {
@@ -206,13 +207,6 @@ function withDigest(location: URL, digest: string): URL {
   const url = new URL(location);
   url.search += `${url.search === '' ? '?' : '&'}digest=${encodeURIComponent(digest)}`;
   return url;
-}
-
-function checkDigest({ headers, request }: Answer, digest: string): void {
-  const stored = headers['docker-content-digest'];
-  if (stored !== undefined && stored !== digest) {
-    throw mismatch(request.subject, `the registry stored it as ${String(stored)} instead of ${digest}`);
-  }
 }
 
 function isResumable(error: unknown): boolean {

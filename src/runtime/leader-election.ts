@@ -214,7 +214,7 @@ export class LeaderElector {
     const held = previous?.holderIdentity === identity ? previous : undefined;
     return {
       holderIdentity: identity,
-      leaseDurationSeconds: Math.floor(leaseDuration / 1000),
+      leaseDurationSeconds: Math.ceil(leaseDuration / 1000),
       acquireTime: held?.acquireTime ?? now,
       renewTime: now,
       leaseTransitions: held?.leaseTransitions ?? (previous ? previous.leaseTransitions + 1 : 0),

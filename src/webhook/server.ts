@@ -112,7 +112,8 @@ function createApp(review: Reviewer, isLeaving: () => boolean): FastifyInstance<
   });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => done(null, body));
-  app.addHook('onRequest', async (_request, reply) => {
+  // When it is sent, not when the request begins: it may have begun before.
+  app.addHook('onSend', async (_request, reply) => {
     if (isLeaving()) {
       reply.header('connection', 'close');
     }

@@ -228,7 +228,9 @@ describe('a conversion that was made before', () => {
   test('is made again where a blob of it has gone, and only that blob', async () => {
     await pushImage(host, 'gone', '1', [rich]);
     const first = succeeded(await harness.convert('gone:1', 'gone:1-nydus'));
-    const { layers: [blob] } = await harness.manifest<Manifest>('gone', '1-nydus');
+    const {
+      layers: [blob],
+    } = await harness.manifest<Manifest>('gone', '1-nydus');
     await harness.loseBlob('gone', blob?.digest ?? '');
     const url = `http://${host}/v2/gone/blobs/${blob?.digest}`;
     assert.equal((await fetch(url, { method: 'HEAD' })).status, 404);
@@ -248,7 +250,10 @@ describe('the next version of an image', () => {
     await pushImage(host, 'next', '2', [rich]);
     const result = succeeded(await harness.convert('next:2', 'next:nydus'));
     assert.deepEqual(result.layers, { total: 6, reused: 1 });
-    assert.equal(result.bytesRead, [...new Set(others)].reduce((sum, { body }) => sum + body.length, 0));
+    assert.equal(
+      result.bytesRead,
+      [...new Set(others)].reduce((sum, { body }) => sum + body.length, 0),
+    );
   });
 
   test('takes them over from an artifact in another repository, and is the same as if it were made anew', async () => {
@@ -265,7 +270,9 @@ describe('the next version of an image', () => {
   test('converts a layer whose blob the earlier artifact has lost', async () => {
     await pushImage(host, 'lost', '1', [buildImage(layers.slice(0, 1))]);
     succeeded(await harness.convert('lost:1', 'lost:nydus'));
-    const { layers: [blob] } = await harness.manifest<Manifest>('lost', 'nydus');
+    const {
+      layers: [blob],
+    } = await harness.manifest<Manifest>('lost', 'nydus');
     await harness.loseBlob('lost', blob?.digest ?? '');
     await pushImage(host, 'lost', '2', [buildImage(layers.slice(0, 2))]);
     const result = succeeded(await harness.convert('lost:2', 'lost:nydus'));

@@ -51,7 +51,9 @@ const base: Entry[] = [
   file('var/capability', 'privileged', {
     mode: 0o755,
     // VFS_CAP_REVISION_2, effective: cap_net_bind_service.
-    xattrs: { 'security.capability': '\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00' },
+    xattrs: {
+      'security.capability': '\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00',
+    },
   }),
   { name: 'var/pipe', type: 'fifo', mode: 0o600 },
   { name: 'var/null', type: 'character-device', mode: 0o666, devmajor: 1, devminor: 3 },

@@ -34,7 +34,7 @@ export interface SeedDouble extends AsyncDisposable {
 export interface SeedDoubleOptions {
   name?: string;
   /** Answers in place of the seed, where it answers at all: a fault. */
-  fault?: (request: SeedRequest) => SeedReply | undefined;
+  fault?: (request: SeedRequest) => SeedReply | undefined | Promise<SeedReply | undefined>;
   /** Task id of a blob; its hex, unless said otherwise. */
   taskID?: (hex: string) => string;
 }
@@ -54,8 +54,8 @@ export async function startSeedDouble({
   const requests: SeedRequest[] = [];
   const pieces = new Map<string, Set<number>>();
 
-  function answer(request: SeedRequest): SeedReply {
-    const faulty = fault(request);
+  async function answer(request: SeedRequest): Promise<SeedReply> {
+    const faulty = await fault(request);
     if (faulty !== undefined) {
       return faulty;
     }
@@ -93,8 +93,7 @@ export async function startSeedDouble({
       authorization: headers.authorization,
     };
     requests.push(request);
-    const reply = answer(request);
-    outgoing.writeHead(reply.status, reply.headers).end(reply.body);
+    void answer(request).then(({ status, headers: said, body }) => outgoing.writeHead(status, said).end(body));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -88,6 +88,11 @@ test('a line that is no watch event fails the watch, and is not quoted', async (
   }
 });
 
+test('a last line that is cut off fails the watch', async (t) => {
+  const { client } = await setUp(t, (response) => response.end(ADDED.slice(0, 20)));
+  await assert.rejects(collect(watchPods(client)), /a line of 20 characters that is no watch event/);
+});
+
 test('a line without an end is not kept in memory', async (t) => {
   const { client } = await setUp(t, (response) => response.end(Buffer.alloc(9 * 1024 * 1024, 'x')));
   await assert.rejects(collect(watchPods(client)), /longer than 8388608 bytes/);
@@ -187,7 +192,7 @@ test('a 429 says after how many milliseconds to come again', async (t) => {
 
 test("a load balancer's error page is an error with its status, and is read only in part", async (t) => {
   const page = `<html>${'x'.repeat(1024 * 1024)}`;
-  const { client } = await setUp(t, (response) => response.writeHead(502).end(page));
+  const { client } = await setUp(t, (response) => response.writeHead(502).write(page));
   await assert.rejects(client.get(pods, { namespace: 'ns', name: 'a' }), (error) => {
     assert.ok(error instanceof KubeError);
     assert.deepEqual([error.code, error.reason], [502, 'Unknown']);

@@ -14,6 +14,8 @@ export interface CountingOrigin extends AsyncDisposable {
   authorizations: ReadonlySet<string>;
   /** Answers every request with this status from now on; undefined lets them through again. */
   refuseWith(status: number | undefined): void;
+  /** Lets `count` requests for this path through, and answers the next ones with `status`; resolves at the first of those. */
+  refuseAfter(count: number, pathSuffix: string, status: number): Promise<void>;
   /** Stops answering blob requests, as a slow registry would, until the function that it returns is called. */
   hold(): () => void;
 }
@@ -25,12 +27,18 @@ export async function startCountingOrigin(upstream: string): Promise<CountingOri
   let requests = 0;
   let refusal: number | undefined;
   let gate: Promise<void> = Promise.resolve();
+  let allowance: { left: number; suffix: string; status: number; spent: () => void } | undefined;
 
   async function forward(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const path = incoming.url ?? '/';
     requests += 1;
     if (incoming.headers.authorization !== undefined) {
       authorizations.add(incoming.headers.authorization);
+    }
+    if (allowance !== undefined && path.endsWith(allowance.suffix) && allowance.left-- <= 0) {
+      refusal = allowance.status;
+      allowance.spent();
+      allowance = undefined;
     }
     if (refusal !== undefined) {
       outgoing.writeHead(refusal).end();
@@ -39,7 +47,7 @@ export async function startCountingOrigin(upstream: string): Promise<CountingOri
     if (path.includes('/blobs/')) {
       await gate;
     }
-    const { host, ...headers } = incoming.headers;
+    const { host: _host, ...headers } = incoming.headers;
     const onward = request(new URL(path, upstream), { method: incoming.method, headers });
     onward.on('error', () => outgoing.destroy());
     onward.on('response', (answer) => {
@@ -63,6 +71,11 @@ export async function startCountingOrigin(upstream: string): Promise<CountingOri
     authorizations,
     refuseWith: (status) => {
       refusal = status;
+    },
+    refuseAfter: (count, suffix, status) => {
+      const spent = Promise.withResolvers<void>();
+      allowance = { left: count, suffix, status, spent: spent.resolve };
+      return spent.promise;
     },
     hold: () => {
       const held = Promise.withResolvers<void>();

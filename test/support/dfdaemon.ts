@@ -43,9 +43,9 @@ export async function startSeedPeer(options: SeedPeerOptions): Promise<SeedPeer>
     const started = await startProcess(
       toolPath('dfdaemon'),
       [
-        ...['--config', join(directory, 'dfdaemon.json')],
-        ...['--dynconfig', join(directory, 'dynconfig.json')],
-        ...['--log-dir', join(directory, 'log')],
+        `--config=${join(directory, 'dfdaemon.json')}`,
+        `--dynconfig=${join(directory, 'dynconfig.json')}`,
+        `--log-dir=${join(directory, 'log')}`,
         '--console',
       ],
       join(directory, 'dfdaemon.log'),
@@ -53,7 +53,9 @@ export async function startSeedPeer(options: SeedPeerOptions): Promise<SeedPeer>
     await until(`seed peer ${name} answers`, async () => {
       await started.assertRunning();
       const health = await fetch(`http://127.0.0.1:${healthPort}/healthy`);
-      const proxy = await fetch(`http://127.0.0.1:${proxyPort}/`, { headers: { 'x-dragonfly-use-p2p': 'true', 'x-dragonfly-piece-length': '1' } });
+      const proxy = await fetch(`http://127.0.0.1:${proxyPort}/`, {
+        headers: { 'x-dragonfly-use-p2p': 'true', 'x-dragonfly-piece-length': '1' },
+      });
       return health.ok && proxy.status > 0;
     });
     return started;

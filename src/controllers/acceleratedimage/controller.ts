@@ -9,6 +9,7 @@ import { keyOf } from '../../runtime/object.ts';
 import type { Key } from '../../runtime/object.ts';
 import { parseDuration } from '../duration.ts';
 import { ReconcileError } from '../reconcile-error.ts';
+import { STALE_CACHE_MS } from '../status-writer.ts';
 import type { StatusWriter } from '../status-writer.ts';
 import { isFinished, isQueued } from './admission-queue.ts';
 import { STEPS, startPass } from './steps.ts';
@@ -28,13 +29,15 @@ export async function reconcileAcceleratedImage(
   { log, signal }: ReconcileContext,
 ): Promise<Outcome | void> {
   const image = deps.images.get(key);
-  if (
-    image === undefined ||
-    image.metadata.deletionTimestamp !== undefined ||
-    image.spec.suspend ||
-    !deps.status.isFresh(image)
-  ) {
+  if (image === undefined) {
+    deps.status.forget(key);
     return;
+  }
+  if (image.metadata.deletionTimestamp !== undefined || image.spec.suspend) {
+    return;
+  }
+  if (!deps.status.isFresh(image)) {
+    return { requeueAfter: STALE_CACHE_MS };
   }
   let draft: AcceleratedImageStatus = image.status ?? {};
   let verdict: Verdict = { kind: 'done' };

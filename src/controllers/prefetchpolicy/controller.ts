@@ -24,6 +24,7 @@ import { resolveCredentials } from '../credentials.ts';
 import { parseDuration } from '../duration.ts';
 import { nodePlatforms } from '../platforms.ts';
 import { ReconcileError, stalled, waiting } from '../reconcile-error.ts';
+import { STALE_CACHE_MS } from '../status-writer.ts';
 import type { StatusWriter } from '../status-writer.ts';
 import { decide, recordScaleOut, withLead } from './decision.ts';
 import { planImages } from './plan.ts';
@@ -62,13 +63,15 @@ export async function reconcilePrefetchPolicy(
   { signal }: ReconcileContext,
 ): Promise<Outcome | void> {
   const policy = deps.policies.get(key);
-  if (
-    policy === undefined ||
-    policy.metadata.deletionTimestamp !== undefined ||
-    policy.spec.suspend ||
-    !deps.status.isFresh(policy)
-  ) {
+  if (policy === undefined) {
+    deps.status.forget(key);
     return;
+  }
+  if (policy.metadata.deletionTimestamp !== undefined || policy.spec.suspend) {
+    return;
+  }
+  if (!deps.status.isFresh(policy)) {
+    return { requeueAfter: STALE_CACHE_MS };
   }
   const draft: PrefetchPolicyStatus = structuredClone(policy.status ?? {});
   let verdict: Verdict = { kind: 'done' };

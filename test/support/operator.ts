@@ -1,0 +1,76 @@
+import { Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
+import { Config } from '../../src/config.ts';
+import { loadKubeClient, type KubeClient } from '../../src/kube/client.ts';
+import { namespaces, nodes } from '../../src/kube/resources.ts';
+import { runOperator } from '../../src/operator.ts';
+import { startEnvtest, type Envtest } from '../envtest/envtest.ts';
+import { freePorts } from '../envtest/ports.ts';
+
+const CRDS = ['acceleratedimages', 'prefetchpolicies'].map((plural) =>
+  fileURLToPath(new URL(`../../crds/slipstream.dev_${plural}.yaml`, import.meta.url)),
+);
+const OPERATOR_NAMESPACE = 'slipstream-system';
+
+/** The whole operator in this process, against a real API server that has one linux/amd64 node and no kubelet. */
+export interface RunningOperator extends AsyncDisposable {
+  client: KubeClient;
+  envtest: Envtest;
+  /** Lines that it has logged, to look at when a test fails. */
+  lines: string[];
+}
+
+/** Starts etcd, kube-apiserver and the operator with this configuration; `team-a` is a namespace to work in. */
+export async function startOperator(settings: Partial<Record<keyof Config, unknown>>): Promise<RunningOperator> {
+  const envtest = await startEnvtest({ crds: CRDS });
+  const client = loadKubeClient({ kubeconfig: envtest.kubeconfig, userAgent: 'slipstream-test' });
+  for (const name of [OPERATOR_NAMESPACE, 'team-a']) {
+    await client.create(namespaces, { metadata: { name } });
+  }
+  await client.create(nodes, { metadata: { name: 'node-1' } });
+  const nodeInfo = { operatingSystem: 'linux', architecture: 'amd64' };
+  const status = { status: { nodeInfo } };
+  await client.patch(nodes, { name: 'node-1' }, status, 'application/merge-patch+json', { subresource: 'status' });
+  const [webhookPort = 0, healthPort = 0] = await freePorts(2);
+  const stop = new AbortController();
+  const lines: string[] = [];
+  const sink = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      lines.push(chunk.toString('utf8'));
+      done();
+    },
+  });
+  const running = runOperator(
+    {
+      config: Config.parse({ conversion: { image: 'slipstream:test' }, ...settings }),
+      namespace: OPERATOR_NAMESPACE,
+      identity: 'test',
+      kubeconfig: envtest.kubeconfig,
+      webhookPort,
+      healthPort,
+      service: 'slipstream',
+      webhookConfiguration: 'slipstream',
+      certificateSecret: 'slipstream-webhook',
+      userAgent: 'slipstream-test',
+      log: pino({ level: 'info' }, sink),
+    },
+    stop.signal,
+  );
+  // Its failure is reported when the test ends; until then the test's own waiting fails.
+  running.catch(() => undefined);
+  return {
+    client,
+    envtest,
+    lines,
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      try {
+        await running;
+      } finally {
+        await client.close();
+        await envtest.stop();
+      }
+    },
+  };
+}
