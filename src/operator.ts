@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import { CONVERSION_LABEL, MANAGED_BY, MANAGED_BY_LABEL } from './api/v1alpha1/labels.ts';
 import type { AcceleratedImage, AcceleratedImageStatus } from './api/v1alpha1/acceleratedimage.ts';
@@ -177,7 +178,8 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
 
   const elector = new LeaderElector({
     lock: leaseLock(client, { namespace, name: LEASE }),
-    identity: options.identity,
+    // The Pod's name alone would make a restarted process take its last run's lease for its own.
+    identity: `${options.identity}_${randomUUID()}`,
     clock,
     log,
   });

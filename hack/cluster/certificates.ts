@@ -27,7 +27,12 @@ async function generateKeys(): Promise<webcrypto.CryptoKeyPair> {
   return await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
 }
 
-async function write(folder: string, file: string, cert: x509.X509Certificate, key: webcrypto.CryptoKey): Promise<KeyPair> {
+async function write(
+  folder: string,
+  file: string,
+  cert: x509.X509Certificate,
+  key: webcrypto.CryptoKey,
+): Promise<KeyPair> {
   const pair = { cert: join(folder, `${file}.crt`), key: join(folder, `${file}.key`) };
   const der = await webcrypto.subtle.exportKey('pkcs8', key);
   await writeFile(pair.cert, `${cert.toString('pem')}\n`);
@@ -61,15 +66,13 @@ export async function createAuthority(folder: string, name: string): Promise<Aut
     ],
   });
 
-  async function issue(
-    file: string,
-    subject: { name: string; groups?: string[]; hosts?: string[] },
-  ): Promise<KeyPair> {
+  async function issue(file: string, subject: { name: string; groups?: string[]; hosts?: string[] }): Promise<KeyPair> {
     const own = await generateKeys();
     const hosts = subject.hosts ?? [];
-    const names = hosts.map(
-      (host): x509.JsonGeneralName => ({ type: /^[0-9.]+$/.test(host) ? 'ip' : 'dns', value: host }),
-    );
+    const names = hosts.map((host): x509.JsonGeneralName => ({
+      type: /^[0-9.]+$/.test(host) ? 'ip' : 'dns',
+      value: host,
+    }));
     const usage = hosts.length > 0 ? x509.ExtendedKeyUsage.serverAuth : x509.ExtendedKeyUsage.clientAuth;
     const cert = await x509.X509CertificateGenerator.create({
       ...common(),

@@ -20,7 +20,7 @@ import { ClusterOptions } from './options.ts';
 import type { Part } from './part.ts';
 import { createPki, writeKubeconfig } from './pki.ts';
 import { pushOwnImages, startRegistry } from './registry.ts';
-import { SEED, startSeed } from './seed.ts';
+import { SEED, SEED_PARTS, startSeed } from './seed.ts';
 
 const Description = z.object({
   options: ClusterOptions,
@@ -51,6 +51,8 @@ export interface Cluster {
    * `node-1-kubelet`… Throws with the names there are when it is none of them.
    */
   control(part: string, action: PartAction): Promise<void>;
+  /** Starts the seed peer where it was stopped; the cluster must have been brought up with `seed`. */
+  startSeed(): Promise<void>;
 }
 
 const POLL_MS = 100;
@@ -76,6 +78,9 @@ function describe(layout: Layout, description: z.infer<typeof Description>): Clu
     originBytes: () => bytesSentBy(REGISTRY_MACHINE),
     limitOrigin: (bytesPerSecond) => limitSending(enterHost(REGISTRY_MACHINE), bytesPerSecond),
     control: (part, action) => controlPart(layout.control, part, action),
+    async startSeed() {
+      for (const part of SEED_PARTS) await controlPart(layout.control, part, 'start');
+    },
   };
 }
 

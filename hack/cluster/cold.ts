@@ -50,19 +50,21 @@ async function closure(node: ClusterNode, digest: string, present: Set<string>):
   if (!present.has(digest)) return [];
   const { config, layers, manifests } = Manifest.parse(JSON.parse(await ctr(node, 'content', 'get', digest)));
   const below = await Promise.all(manifests.map((manifest) => closure(node, manifest.digest, present)));
-  return [digest, ...(config === undefined ? [] : [config.digest]), ...layers.map((layer) => layer.digest), ...below.flat()];
+  return [
+    digest,
+    ...(config === undefined ? [] : [config.digest]),
+    ...layers.map((layer) => layer.digest),
+    ...below.flat(),
+  ];
 }
 
-async function snapshotsOf(
-  node: ClusterNode,
-  snapshotter: string,
-  roots: Set<string>,
-): Promise<string[]> {
+async function snapshotsOf(node: ClusterNode, snapshotter: string, roots: Set<string>): Promise<string[]> {
   const lines = rows(await ctr(node, 'snapshots', '--snapshotter', snapshotter, 'ls'));
   const parents = new Map(lines.map((words) => [words[0] ?? '', words.length > 2 ? words[1] : undefined]));
   const kept = new Set<string>();
   for (const root of roots) {
-    for (let key: string | undefined = root; key !== undefined && parents.has(key); key = parents.get(key)) kept.add(key);
+    for (let key: string | undefined = root; key !== undefined && parents.has(key); key = parents.get(key))
+      kept.add(key);
   }
   return [...parents.keys()].filter((key) => key !== '' && !kept.has(key)).map((key) => `${snapshotter}/${key}`);
 }

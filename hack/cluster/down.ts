@@ -1,13 +1,12 @@
 // node hack/cluster/down.ts [--name dev]: takes a cluster down, running or crashed, with all that it left.
 import { createProgress } from '../tools/progress.ts';
+import { report } from './command.ts';
 import { parseOptions } from './options.ts';
 import { removeSandbox } from './sandbox.ts';
 
 const progress = createProgress();
-try {
+await report(progress, async () => {
   const { options } = parseOptions(process.argv.slice(2));
   await progress.step(`cluster ${options.name}: down`, () => removeSandbox(options.name));
-} catch (error) {
-  progress.note(error instanceof Error ? error.message : String(error));
-  process.exitCode = 1;
-}
+  return 0;
+});

@@ -125,6 +125,8 @@ export async function startKubelet(layout: Layout, node: NodeMachine, pki: Pki):
         `--node-ip=${plan.address}`,
       ]),
     ),
-    startPart(nodePart(layout, node, 'kube-proxy', [toolPath('kube-proxy'), `--config=${join(folder, 'kube-proxy.json')}`])),
+    startPart(
+      nodePart(layout, node, 'kube-proxy', [toolPath('kube-proxy'), `--config=${join(folder, 'kube-proxy.json')}`]),
+    ),
   ]);
 }

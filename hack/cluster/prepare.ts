@@ -3,8 +3,17 @@ import { ensureTools } from '../tools/ensure.ts';
 import type { Progress } from '../tools/progress.ts';
 import { busyboxRootfs, IMAGE_PACKAGES, pauseRootfs } from './images.ts';
 import type { ClusterOptions } from './options.ts';
+import { startSandbox } from './sandbox.ts';
 
-const PACKAGES = ['runc', 'containernetworking-plugins', 'iptables', 'conntrack', 'iproute2', 'tini', ...IMAGE_PACKAGES];
+const PACKAGES = [
+  'runc',
+  'containernetworking-plugins',
+  'iptables',
+  'conntrack',
+  'iproute2',
+  'tini',
+  ...IMAGE_PACKAGES,
+];
 
 const CLUSTER_TOOLS = [
   'etcd',
@@ -25,9 +34,23 @@ const CLUSTER_TOOLS = [
   'crane',
 ];
 
-/** Gets everything onto this machine that a cluster needs: packages, tools, the root filesystems of its own images. */
-export async function prepare(options: ClusterOptions, progress: Progress): Promise<void> {
-  await ensurePackages(PACKAGES, progress);
-  await ensureTools(options.seed ? [...CLUSTER_TOOLS, 'dfdaemon'] : CLUSTER_TOOLS, { progress });
-  await Promise.all([pauseRootfs(), busyboxRootfs()]);
+/** How {@link bringUp} brings up a cluster. */
+export interface BringUpOptions {
+  /** Lets the cluster end with this process. */
+  attached: boolean;
+  progress: Progress;
+  signal: AbortSignal;
+}
+
+/** Gets packages, tools and root filesystems onto this machine, and brings up a cluster; returns when it is ready. */
+export async function bringUp(options: ClusterOptions, { attached, progress, signal }: BringUpOptions): Promise<void> {
+  const tools = options.seed ? [...CLUSTER_TOOLS, 'dfdaemon'] : CLUSTER_TOOLS;
+  await progress.step(`cluster ${options.name}`, async () => {
+    await progress.step('tools', async () => {
+      await ensurePackages(PACKAGES, progress, signal);
+      await ensureTools(tools, { progress, signal });
+      await Promise.all([pauseRootfs(), busyboxRootfs()]);
+    });
+    await startSandbox(options, { attached, signal, print: (text) => progress.note(text.trimEnd()) });
+  });
 }

@@ -69,15 +69,25 @@ function follow(layout: Layout, print: (text: string) => void): () => void {
   };
 }
 
+/** How {@link startSandbox} starts a cluster. */
+export interface SandboxOptions {
+  /** Lets the cluster end with this process, however that ends. */
+  attached: boolean;
+  print(text: string): void;
+  signal: AbortSignal;
+}
+
 /**
- * Brings up a cluster in namespaces of its own, and returns when it is ready. `attached` lets it end with this
- * process. Throws when a part fails; the folder with its logs is left, everything else is gone.
+ * Brings up a cluster in namespaces of its own, and returns when it is ready. Throws when a part fails or the signal
+ * is aborted; then the folder with its logs is left, and everything else is gone.
  */
 export async function startSandbox(
   options: ClusterOptions,
-  attached: boolean,
-  print: (text: string) => void,
+  { attached, print, signal }: SandboxOptions,
 ): Promise<void> {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) {
+    throw new Error('a cluster needs Linux and root, for namespaces and mounts of its own');
+  }
   const layout = layoutOf(options.name);
   if (isUp(options.name)) {
     throw new Error(`cluster ${options.name} is up: take it down first, or give another --name`);
@@ -100,7 +110,7 @@ export async function startSandbox(
   });
   closeSync(log);
   child.unref();
-  if (child.pid === undefined) throw new Error('cannot make namespaces: this needs Linux and root');
+  if (child.pid === undefined) throw new Error(`cannot run ${program}`);
   const printNew = follow(layout, print);
   try {
     const first = identify(await firstChild(child.pid));
@@ -109,6 +119,7 @@ export async function startSandbox(
     while (!existsSync(layout.description)) {
       await sleep(POLL_MS);
       printNew();
+      signal.throwIfAborted();
       if (!isRunning(first)) throw new Error(`cluster ${options.name} did not start; logs: ${layout.logs}`);
     }
     printNew();
@@ -147,8 +158,9 @@ export async function runInside(name: string, command: string[]): Promise<number
   const inside = ['env', `--chdir=${process.cwd()}`, ...withParent, ...command];
   const [program = '', ...args] = [...WITH_PARENT, ...inCgroup(cgroupOf(name), [...enterAll(sandbox.pid), ...inside])];
   const child = spawn(program, args, { stdio: 'inherit', env: environment(layout) });
-  // The terminal sends these to the command as well, which decides.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
+  // The terminal interrupts the command as well, which decides; the others are sent to us alone.
+  process.on('SIGINT', () => undefined);
+  for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 143)));

@@ -12,8 +12,14 @@ export const SEED: NydusProxy = {
   pingUrl: `http://${ADDRESSES.seed}:4003/healthy`,
 };
 
+/** Names of the parts that {@link startSeed} starts, in order. */
+export const SEED_PARTS = ['dragonfly-scheduler', 'dfdaemon'] as const;
+
 /** Port of the scheduler that the seed announces itself to, on the seed's own machine. */
 const SCHEDULER = `${ADDRESSES.seed}:8002`;
+
+/** A stand-in that speaks the scheduler's protocol: without any scheduler a dfdaemon does not start. */
+const SCHEDULER_DOUBLE = join(import.meta.dirname, '../../test/doubles/dragonfly-scheduler.ts');
 
 /** The seed's configuration: it fetches a whole blob at the first touch and keeps it; no manager, no other peers. */
 function seedConfig(folder: string): string {
@@ -49,14 +55,17 @@ export async function startSeed(layout: Layout, enter: string[]): Promise<Part[]
   const folder = join(layout.state, 'seed');
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'dfdaemon.yaml'), seedConfig(folder));
-  await writeFile(join(folder, 'dynconfig.yaml'), JSON.stringify({ scheduler: { addr: SCHEDULER, addrs: [SCHEDULER] } }));
+  await writeFile(
+    join(folder, 'dynconfig.yaml'),
+    JSON.stringify({ scheduler: { addr: SCHEDULER, addrs: [SCHEDULER] } }),
+  );
   const scheduler = await startPart({
-    name: 'dragonfly-scheduler',
-    command: [...enter, process.execPath, join(import.meta.dirname, 'dragonfly-scheduler.ts'), SCHEDULER],
-    log: logOf(layout, 'dragonfly-scheduler'),
+    name: SEED_PARTS[0],
+    command: [...enter, process.execPath, SCHEDULER_DOUBLE, '--listen', SCHEDULER],
+    log: logOf(layout, SEED_PARTS[0]),
   });
   const seed = await startPart({
-    name: 'dfdaemon',
+    name: SEED_PARTS[1],
     command: [
       ...enter,
       toolPath('dfdaemon'),
@@ -68,7 +77,7 @@ export async function startSeed(layout: Layout, enter: string[]): Promise<Part[]
       join(layout.logs, 'dfdaemon'),
       '--console',
     ],
-    log: logOf(layout, 'dfdaemon'),
+    log: logOf(layout, SEED_PARTS[1]),
     ready: () => answers(SEED.pingUrl),
   });
   return [scheduler, seed];

@@ -82,9 +82,13 @@ async function makeLayers(work: string, out: string, progress: Progress): Promis
   await copyFile(join(SERVICE, 'app.py'), join(target, 'app.py'));
   await copyFile(join(SERVICE, 'make_model.py'), join(root, 'tmp/make_model.py'));
   await progress.step('image: model', () =>
+    // The runtime counts processors in /proc.
     runLogged(
-      'chroot',
-      [root, 'env', `PYTHONPATH=/${FOLDER}/packages`, 'python3', '-B', '/tmp/make_model.py', `/${FOLDER}`],
+      'unshare',
+      [
+        ...['--mount', '--pid', '--fork', `--root=${root}`, '--mount-proc', '--'],
+        ...['env', `PYTHONPATH=/${FOLDER}/packages`, 'python3', '-B', '/tmp/make_model.py', `/${FOLDER}`],
+      ],
       { log },
     ),
   );

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { chmod, open, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { EnvHttpProxyAgent, fetch, type Response } from 'undici';
-import type { Tool } from './catalogue.ts';
+import type { Download, Tool } from './catalogue.ts';
 import { execute } from './process.ts';
 
 const CONNECT_TIMEOUT_MS = 3_000;
@@ -13,9 +13,13 @@ const MAX_ASSET_BYTES = 512 * 1024 * 1024;
 /** Hosts that could not be reached; not asked again in this run. */
 const unreachable = new Set<string>();
 
+/** Whether a download is worth a try: false once its host was found unreachable, which is told once. */
+export function mayReach(download: Download): boolean {
+  return !unreachable.has(new URL(download.url).host);
+}
+
 async function get(url: string, agent: EnvHttpProxyAgent, signal?: AbortSignal): Promise<Response> {
   const { host } = new URL(url);
-  if (unreachable.has(host)) throw new Error(`${host} was not reachable`);
   const response = await fetch(url, { dispatcher: agent, signal: signal ?? null }).catch((error: unknown) => {
     signal?.throwIfAborted();
     unreachable.add(host);

@@ -3,7 +3,7 @@ import { basename, delimiter, join } from 'node:path';
 import { buildTool } from './build.ts';
 import { toolOf, TOOLS, type Tool } from './catalogue.ts';
 import { ensurePackages } from './debian.ts';
-import { downloadTool } from './download.ts';
+import { downloadTool, mayReach } from './download.ts';
 import { cacheDirectory, isExecutable, toolDirectory, toolFromEnvironment } from './locate.ts';
 import { withLock } from './lock.ts';
 import { execute } from './process.ts';
@@ -50,13 +50,15 @@ async function obtain(tool: Tool, into: string, progress: Progress, signal?: Abo
     progress.note(`${tool.name} ${tool.version}: taken from PATH`);
     return;
   }
-  if (tool.download !== undefined) {
+  if (tool.download !== undefined && mayReach(tool.download)) {
+    const since = performance.now();
     try {
-      await progress.step(`downloading ${tool.name} ${tool.version}`, () => downloadTool(tool, into, signal));
+      await downloadTool(tool, into, signal);
+      progress.note(`downloaded ${tool.name} ${tool.version} … ${((performance.now() - since) / 1000).toFixed(1)} s`);
       return;
     } catch (error) {
       signal?.throwIfAborted();
-      progress.note(`  ${error instanceof Error ? error.message : String(error)}; building it`);
+      progress.note(`no download of ${tool.name}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
   await ensurePackages(tool.buildPackages ?? [], progress, signal);
@@ -83,15 +85,9 @@ async function ensureTool(tool: Tool, progress: Progress, signal?: AbortSignal):
   });
 }
 
-/**
- * Makes the named binaries (all, when none are named) available to `toolPath`: from the environment, the cache, PATH,
- * an official release or a build, in this order. One after the other, as each build uses the whole machine; safe
- * beside other runs. Throws when a tool cannot be had, with the end of its log.
- */
-export async function ensureTools(binaries?: string[], options: EnsureOptions = {}): Promise<void> {
-  const progress = options.progress ?? createProgress();
-  const tools = new Set<Tool>(binaries === undefined ? TOOLS : []);
-  for (const name of binaries ?? []) {
+function toolsOf(binaries: string[]): Tool[] {
+  const tools = new Set<Tool>();
+  for (const name of binaries) {
     const tool = toolOf(name);
     if (tool === undefined) {
       const known = TOOLS.flatMap((other) => other.binaries).join(', ');
@@ -99,5 +95,21 @@ export async function ensureTools(binaries?: string[], options: EnsureOptions = 
     }
     tools.add(tool);
   }
+  return [...tools];
+}
+
+/** Whether all of the named binaries are there already, so that {@link ensureTools} has nothing to do. */
+export function isCached(binaries: string[]): boolean {
+  return toolsOf(binaries).every(isPresent);
+}
+
+/**
+ * Makes the named binaries (all, when none are named) available to `toolPath`: from the environment, the cache, PATH,
+ * an official release or a build, in this order. One after the other, as each build uses the whole machine; safe
+ * beside other runs. Throws when a tool cannot be had, with the end of its log.
+ */
+export async function ensureTools(binaries?: string[], options: EnsureOptions = {}): Promise<void> {
+  const progress = options.progress ?? createProgress();
+  const tools = binaries === undefined ? TOOLS : toolsOf(binaries);
   for (const tool of tools) await ensureTool(tool, progress, options.signal);
 }

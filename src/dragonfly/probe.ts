@@ -22,6 +22,8 @@ export type ProbeResult =
   | { outcome: 'originRejected'; message: string }
   /** It cannot now; trying again may help. */
   | { outcome: 'busy'; message: string; retryAfter: number | undefined }
+  /** There was a connection, and no whole answer. */
+  | { outcome: 'silent'; message: string }
   /** It will not, however often it is asked. */
   | { outcome: 'refused'; message: string }
   /** There is no seed at that address. */
@@ -78,7 +80,7 @@ export async function probe(request: ProbeRequest, options: ProbeOptions): Promi
       throw error;
     }
     return error.connected
-      ? { outcome: 'busy', message: error.message, retryAfter: undefined }
+      ? { outcome: 'silent', message: error.message }
       : { outcome: 'unreachable', message: error.message };
   }
 }

@@ -96,7 +96,7 @@ export class SeedPeersProvider implements Provider {
     for (let seed = rest.shift(); seed !== undefined; seed = rest.shift()) {
       try {
         await this.#warmSeed(warm, seed);
-
+        break;
       } catch (error) {
         // What one seed cannot reach another may; what the origin refuses to one it refuses to all.
         if (!(error instanceof ProviderError) || error.kind === 'Rejected') {
@@ -119,7 +119,7 @@ export class SeedPeersProvider implements Provider {
         warm.image.blobs.map((blob) =>
           limit(async () => {
             await warmBlob(warm, seed, blob);
-            this.#memory.add(seed, blob);
+            this.#memory.remember(seed, blob);
             warm.report(warm.done.add(blob.digest).size);
           }),
         ),
@@ -163,8 +163,11 @@ async function readPiece(warm: Warm, seed: Seed, blob: Blob, offset: number, mod
           `seed peer ${seed.name} at ${seed.url} ${result.outcome === 'refused' ? result.message : 'serves only what it has'}`,
         );
       case 'busy':
+      case 'silent': {
+        const wait = result.outcome === 'busy' ? result.retryAfter : undefined;
         warm.trouble = `seed peer ${seed.name}, ${blob.digest}: ${result.message}`;
-        await warm.probe.clock.sleep(result.retryAfter ?? pause, warm.probe.signal);
+        await warm.probe.clock.sleep(wait ?? pause, warm.probe.signal);
+      }
     }
   }
 }

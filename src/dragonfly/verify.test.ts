@@ -41,7 +41,7 @@ test('a blob is cold when one piece is missing, though the seed calls its task f
   double.pieces.set(hexOf(BIG), new Set([0, 2]));
   const [state] = await verify([double.seed], imageOf([BIG]));
   assert.deepEqual([state?.warm, state?.reason], [false, 'Cold']);
-  assert.match(state?.message ?? '', /piece 2 of 4 is missing/);
+  assert.match(state?.message ?? '', /the piece at 4194304 of 12582912 is missing/);
 });
 
 test('saying why a blob is cold costs the origin its first piece at most', async () => {
@@ -61,6 +61,37 @@ test('a blob that was once warm and is not any more was evicted', async () => {
   double.pieces.clear();
   const [state] = await verify([double.seed], imageOf([SMALL]), memory);
   assert.equal(state?.reason, 'Evicted');
+});
+
+test('a blob that was whole is asked for two pieces from then on, and for all of them by turns', async () => {
+  await using double = await startSeedDouble();
+  const memory = createWarmMemory();
+  double.pieces.set(hexOf(BIG), new Set([0, 1, 2]));
+  const asked: number[][] = [];
+  for (let look = 0; look < 4; look++) {
+    const before = double.requests.length;
+    await verify([double.seed], imageOf([BIG]), memory);
+    asked.push(double.requests.slice(before).map(({ offset }) => offset));
+  }
+  const last = BIG.size - 1;
+  assert.deepEqual(asked, [
+    [0, SMALLEST_PIECE, 2 * SMALLEST_PIECE, last],
+    [SMALLEST_PIECE, last],
+    [2 * SMALLEST_PIECE, last],
+    [last],
+  ]);
+});
+
+test('a blob that was evicted and came back in part is read whole again before it is called warm', async () => {
+  await using double = await startSeedDouble();
+  const memory = createWarmMemory();
+  double.pieces.set(hexOf(BIG), new Set([0, 1, 2]));
+  await verify([double.seed], imageOf([BIG]), memory);
+  double.pieces.delete(hexOf(BIG));
+  await verify([double.seed], imageOf([BIG]), memory);
+  double.pieces.set(hexOf(BIG), new Set([1, 2]));
+  const [state] = await verify([double.seed], imageOf([BIG]), memory);
+  assert.deepEqual([state?.warm, state?.reason], [false, 'Evicted']);
 });
 
 test('a seed that files blobs under other ids than pullers ask for says so', async () => {

@@ -8,30 +8,44 @@ import type { Blob, BlobReason, BlobState, Seed, WarmImage } from './provider.ts
 const CONCURRENCY = 4;
 /** A seed that limits its requests refills once a second. */
 const BUSY_PAUSE_MS = 1000;
-const BUSY_ATTEMPTS = 5;
+/** How often a seed is asked: one that is busy, and one that did not answer, such as over a connection that it has closed. */
+const ATTEMPTS = { busy: 5, silent: 2 };
 /** Pairs of seed and blob that are remembered as once warm. */
 const MEMORY = 50_000;
 
-/** What was warm, and where; bounded, the oldest goes first. */
+/** Which blobs were seen whole, and where; bounded, the oldest goes first. */
 export interface WarmMemory {
-  add(seed: Seed, blob: Blob): void;
-  has(seed: Seed, blob: Blob): boolean;
+  /** Notes that all of a blob was there. */
+  remember(seed: Seed, blob: Blob): void;
+  /** Notes that it is not any more. */
+  forget(seed: Seed, blob: Blob): void;
+  /** Whether it was ever there. */
+  knows(seed: Seed, blob: Blob): boolean;
+  /** How often it has been seen there without a break; 0 when it was not there at the last look. */
+  timesSeen(seed: Seed, blob: Blob): number;
 }
 
 /** Makes an empty {@link WarmMemory}. */
 export function createWarmMemory(): WarmMemory {
-  const pairs = new Set<string>();
+  const seen = new Map<string, number>();
   const key = (seed: Seed, blob: Blob): string => `${seed.name} ${blob.digest}`;
   return {
-    add(seed, blob) {
-      pairs.delete(key(seed, blob));
-      pairs.add(key(seed, blob));
-      const [oldest] = pairs;
-      if (pairs.size > MEMORY && oldest !== undefined) {
-        pairs.delete(oldest);
+    remember(seed, blob) {
+      const times = seen.get(key(seed, blob)) ?? 0;
+      seen.delete(key(seed, blob));
+      seen.set(key(seed, blob), times + 1);
+      const [oldest] = seen.keys();
+      if (seen.size > MEMORY && oldest !== undefined) {
+        seen.delete(oldest);
       }
     },
-    has: (seed, blob) => pairs.has(key(seed, blob)),
+    forget(seed, blob) {
+      if (seen.has(key(seed, blob))) {
+        seen.set(key(seed, blob), 0);
+      }
+    },
+    knows: (seed, blob) => seen.has(key(seed, blob)),
+    timesSeen: (seed, blob) => seen.get(key(seed, blob)) ?? 0,
   };
 }
 
@@ -39,8 +53,9 @@ export function createWarmMemory(): WarmMemory {
  * Reads every blob of an image back from every seed.
  *
  * A byte of each piece is asked for in `local` mode, in which a seed can only serve from its own store: what comes back whole
- * is warm, at no cost to the origin. For a blob that is not, one byte is asked for as a puller would, which costs the origin
- * one piece at most, to say why.
+ * is warm, at no cost to the origin. A blob that was whole at the last look is asked for its last piece and for another one
+ * each time: dfdaemon throws blobs away whole. For a blob that is not warm, one byte is asked for as a puller would, which
+ * costs the origin one piece at most, to say why.
  * @throws the signal's reason
  */
 export async function verifyImage(
@@ -84,19 +99,28 @@ interface Subject {
 
 async function verifyBlob(subject: Subject, memory: WarmMemory, options: ProbeOptions): Promise<BlobState> {
   const { seed, blob } = subject;
-  const offsets = sampleOffsets(blob.size);
-  for (const [i, offset] of offsets.entries()) {
+  const offsets = offsetsToRead(blob, memory.timesSeen(seed, blob));
+  for (const offset of offsets) {
     const result = await patiently(() => probe({ seed, blob, offset, mode: 'local' }, options), options);
     if (result.outcome === 'served' && result.taskID === taskIDOf(blob)) {
       continue;
     }
     if (result.outcome === 'missing') {
-      return await explainMissing(subject, `piece ${i + 1} of ${offsets.length}`, memory, options);
+      memory.forget(seed, blob);
+      return await explainMissing(subject, `the piece at ${offset} of ${blob.size}`, memory, options);
     }
     return stateOf(subject, result, '', memory);
   }
-  memory.add(seed, blob);
+  memory.remember(seed, blob);
   return { digest: blob.digest, seed: seed.name, warm: true };
+}
+
+/** All pieces of a blob, until it has been seen whole; then its last one, and the others by turns. */
+function offsetsToRead(blob: Blob, timesSeen: number): number[] {
+  const offsets = sampleOffsets(blob.size);
+  const [turn] = offsets.slice(timesSeen % offsets.length);
+  const last = offsets.at(-1);
+  return timesSeen === 0 || turn === undefined || last === undefined ? offsets : [...new Set([turn, last])];
 }
 
 /** Asks as a puller would. This also clears the failure that the `local` request left on the seed's task. */
@@ -126,7 +150,7 @@ function stateOf({ seed, blob }: Subject, result: ProbeResult, missing: string, 
           `${seed.name} files ${blob.digest} under task ${result.taskID}: ${TASK_ID_REMEDY}`,
         );
       }
-      return memory.has(seed, blob)
+      return memory.knows(seed, blob)
         ? say('Evicted', `${seed.name} had all of ${blob.digest} and has not any more: ${missing} is missing`)
         : say('Cold', `${seed.name} does not have all of ${blob.digest}: ${missing} is missing`);
     case 'originRejected':
@@ -136,6 +160,7 @@ function stateOf({ seed, blob }: Subject, result: ProbeResult, missing: string, 
     case 'refused':
       return say('SeedUnreachable', `${seed.name} at ${seed.url} ${result.message}`);
     case 'busy':
+    case 'silent':
       // The seed is there and does not have the blob; what keeps it from getting it now is the message.
       return missing === ''
         ? say('SeedUnreachable', `${seed.name} at ${seed.url} does not answer: ${result.message}`)
@@ -145,11 +170,11 @@ function stateOf({ seed, blob }: Subject, result: ProbeResult, missing: string, 
   }
 }
 
-/** Asks again while the seed limits its requests or stumbles, a few times. */
+/** Asks again while the seed limits its requests, stumbles or says nothing, a few times. */
 async function patiently(ask: () => Promise<ProbeResult>, { clock, signal }: ProbeOptions): Promise<ProbeResult> {
   for (let attempt = 1; ; attempt++) {
     const result = await ask();
-    if (result.outcome !== 'busy' || attempt === BUSY_ATTEMPTS) {
+    if ((result.outcome !== 'busy' && result.outcome !== 'silent') || attempt >= ATTEMPTS[result.outcome]) {
       return result;
     }
     await clock.sleep(BUSY_PAUSE_MS, signal);

@@ -84,13 +84,15 @@ test('another message, reason or object is another event', async (t) => {
   assert.deepEqual(received(server), ['POST A', 'POST A', 'POST B', 'POST A']);
 });
 
-test('what happens while one is being sent is one update, however often', async (t) => {
+test('what happens while one is being sent is one update, however often, and costs no budget', async (t) => {
   const { recorder, server } = await setUp(t);
   for (let i = 0; i < 1000; i++) {
     recorder.event(POD, 'Normal', 'A', 'same');
   }
   await recorder.flush();
-  assert.deepEqual(received(server), ['POST A', 'PATCH x1000']);
+  recorder.event(POD, 'Normal', 'B', 'another');
+  await recorder.flush();
+  assert.deepEqual(received(server), ['POST A', 'PATCH x1000', 'POST B']);
 });
 
 test('an object that has spent its budget gets one more event each five minutes; others have their own', async (t) => {

@@ -1,0 +1,64 @@
+// node hack/demo/main.ts: shows the whole product at work, for real, and writes what it measured to demo.json.
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { ensurePackages } from '../tools/debian.ts';
+import { ensureTools, isCached } from '../tools/ensure.ts';
+import { createProgress } from '../tools/progress.ts';
+import type { Figure } from './figures.ts';
+import { IMAGE_BUILD_PACKAGES, makeInferenceImage } from './image.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+/** What takes longest to build; the first half of the demo needs only the rest. */
+const DRAGONFLY = ['dfdaemon'];
+
+const progress = createProgress();
+const work = await mkdtemp(join(tmpdir(), 'slipstream-demo-'));
+const output = join(work, 'figures');
+try {
+  await writeFile(output, '');
+  await ensurePackages(IMAGE_BUILD_PACKAGES, progress);
+  await makeInferenceImage(progress);
+  if (isCached(DRAGONFLY)) {
+    await inFreshCluster('start,scale-out', ['--seed']);
+  } else {
+    await inFreshCluster('start', []);
+    await table();
+    progress.note('\n▸ The second half needs a Dragonfly peer, which is built once');
+    await ensureTools(DRAGONFLY, progress);
+    await inFreshCluster('scale-out', ['--seed']);
+  }
+  await table();
+} catch (error) {
+  progress.note(error instanceof Error ? error.message : String(error));
+  process.exitCode = 1;
+} finally {
+  await rm(work, { recursive: true, force: true });
+}
+
+async function inFreshCluster(phases: string, options: string[]): Promise<void> {
+  const run = [join(ROOT, 'hack/cluster/run.ts'), '--fresh', '--name', 'demo', '--nodes', '2', ...options];
+  const child = spawn(
+    process.execPath,
+    [...run, '--', process.execPath, join(ROOT, 'hack/demo/inside.ts'), phases, output],
+    {
+      stdio: 'inherit',
+    },
+  );
+  const [code] = (await once(child, 'exit')) as [number | null];
+  if (code !== 0) throw new Error(`the demo failed (${code}); see above`);
+}
+
+/** Prints what was measured so far, and writes it to demo.json. */
+async function table(): Promise<void> {
+  const lines = (await readFile(output, 'utf8')).trim().split('\n');
+  const figures = new Map(lines.map((line) => JSON.parse(line) as Figure).map((one) => [one.figure, one]));
+  progress.note('');
+  for (const { figure, value, unit, runs, min, max } of figures.values()) {
+    const spread = runs > 1 ? `(${runs} runs, ${min} to ${max})` : '';
+    progress.note(`  ${figure.padEnd(36)} ${String(value).padStart(12)} ${unit.padEnd(2)} ${spread}`);
+  }
+  await writeFile(join(ROOT, 'demo.json'), `${JSON.stringify([...figures.values()], undefined, 2)}\n`);
+}

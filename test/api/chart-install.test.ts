@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { type KubeClient, loadKubeClient } from '../../src/kube/client.ts';
+import { mutatingWebhookConfigurations } from '../../src/kube/resources.ts';
+import { type Envtest, startEnvtest } from '../envtest/envtest.ts';
+import { freePorts } from '../envtest/ports.ts';
+import { startProcess } from '../envtest/process.ts';
+import { until } from '../support/until.ts';
+import { CHART, helm, NAMESPACE, RELEASE, VALUES } from './chart.ts';
+
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const ACCOUNT = `system:serviceaccount:${NAMESPACE}:${RELEASE}`;
+
+/** A right, as the API server is asked about it: verb, resource (with its group), namespace, name. */
+type Right = [verb: string, resource: string, namespace?: string | undefined, name?: string];
+
+const granted: Right[] = [
+  ['list', 'acceleratedimages.slipstream.dev'],
+  ['patch', 'prefetchpolicies.slipstream.dev/status', 'team-a'],
+  ['patch', 'nodes'],
+  ['create', 'jobs.batch', 'team-a'],
+  ['get', 'pods/log', 'team-a'],
+  ['watch', 'horizontalpodautoscalers.autoscaling'],
+  ['get', 'deployments.apps', 'team-a'],
+  ['create', 'events.events.k8s.io', 'team-a'],
+  ['update', 'mutatingwebhookconfigurations.admissionregistration.k8s.io', undefined, RELEASE],
+  ['update', 'leases.coordination.k8s.io', NAMESPACE, 'slipstream'],
+  ['update', 'secrets', NAMESPACE, `${RELEASE}-webhook`],
+  ['get', 'secrets', NAMESPACE, 'registry-reader'],
+  ['get', 'secrets', NAMESPACE, 'dragonfly-token'],
+  ['get', 'secrets', 'team-a', 'regcred'],
+  ['list', 'endpointslices.discovery.k8s.io', 'dragonfly-system'],
+];
+
+const denied: Right[] = [
+  ['list', 'secrets'],
+  ['list', 'secrets', NAMESPACE],
+  ['get', 'secrets', NAMESPACE, 'other'],
+  ['list', 'secrets', 'team-a'],
+  ['get', 'secrets', 'team-a', 'other'],
+  ['get', 'secrets', 'team-c', 'regcred'],
+  ['update', 'secrets', 'team-a', 'regcred'],
+  ['update', 'acceleratedimages.slipstream.dev', 'team-a'],
+  ['delete', 'acceleratedimages.slipstream.dev', 'team-a'],
+  ['create', 'pods', 'team-a'],
+  ['create', 'pods/exec', 'team-a'],
+  ['delete', 'pods', 'team-a'],
+  ['delete', 'nodes'],
+  ['patch', 'nodes/status'],
+  ['patch', 'deployments.apps', 'team-a'],
+  ['update', 'mutatingwebhookconfigurations.admissionregistration.k8s.io', undefined, 'other'],
+  ['create', 'mutatingwebhookconfigurations.admissionregistration.k8s.io'],
+  ['create', 'clusterrolebindings.rbac.authorization.k8s.io'],
+  ['create', 'serviceaccounts/token', NAMESPACE],
+  ['impersonate', 'users'],
+  ['list', 'endpointslices.discovery.k8s.io', 'team-a'],
+];
+
+describe('the installed chart', () => {
+  let envtest: Envtest;
+  let admin: KubeClient;
+  let directory: string;
+
+  before(async () => {
+    envtest = await startEnvtest();
+    admin = loadKubeClient({ kubeconfig: envtest.kubeconfig, userAgent: 'chart-install-test' });
+    directory = await mkdtemp(join(tmpdir(), 'slipstream-chart-'));
+    for (const name of [NAMESPACE, 'team-a', 'team-b', 'dragonfly-system']) {
+      await admin.raw('POST', '/api/v1/namespaces', { body: { metadata: { name } } });
+    }
+    await release('install', RELEASE, CHART, '--values', VALUES.full);
+  });
+  after(async () => {
+    await admin?.close();
+    await envtest?.stop();
+    if (directory !== undefined) await rm(directory, { recursive: true, force: true });
+  });
+
+  async function release(...args: string[]): Promise<string> {
+    return helm(...args, '--namespace', NAMESPACE, '--kubeconfig', envtest.kubeconfig);
+  }
+
+  /** Whether RBAC allows the operator's ServiceAccount something. */
+  async function may([verb, resource, namespace, name]: Right): Promise<boolean> {
+    const [path = '', subresource] = resource.split('/');
+    const [plural, ...group] = path.split('.');
+    const resourceAttributes = { verb, resource: plural, group: group.join('.'), subresource, namespace, name };
+    const body = { spec: { user: ACCOUNT, groups: ['system:authenticated'], resourceAttributes } };
+    const answer = await admin.raw('POST', '/apis/authorization.k8s.io/v1/subjectaccessreviews', { body });
+    return z.object({ status: z.object({ allowed: z.boolean() }) }).parse(JSON.parse(answer)).status.allowed;
+  }
+
+  async function caBundles(): Promise<(string | undefined)[]> {
+    const { webhooks = [] } = await admin.get(mutatingWebhookConfigurations, { name: RELEASE });
+    return webhooks.map(({ clientConfig }) => clientConfig.caBundle);
+  }
+
+  for (const right of granted) {
+    test(`the operator may ${right.filter(Boolean).join(' ')}`, async () => assert.equal(await may(right), true));
+  }
+  for (const right of denied) {
+    test(`the operator may not ${right.filter(Boolean).join(' ')}`, async () => assert.equal(await may(right), false));
+  }
+
+  test('these rights are enough: the operator becomes ready and is refused nothing', async () => {
+    const [webhookPort = 0, healthPort = 0] = await freePorts(2);
+    const log = join(directory, 'operator.log');
+    const operator = await startProcess(process.execPath, await operatorArgs(webhookPort, healthPort), log);
+    try {
+      await until('the operator is ready', async () => {
+        await operator.assertRunning();
+        return (await fetch(`http://127.0.0.1:${healthPort}/readyz`)).ok;
+      });
+      assert.equal((await caBundles()).length, 1);
+      assert.ok((await caBundles()).every((bundle) => bundle !== undefined));
+    } finally {
+      await operator.stop();
+    }
+    assert.doesNotMatch(await readFile(log, 'utf8'), /forbidden/i);
+  });
+
+  test('an upgrade leaves the caBundle as the operator wrote it', async () => {
+    const before = await caBundles();
+    assert.ok(before.every((bundle) => bundle !== undefined));
+    await release('upgrade', RELEASE, CHART, '--values', VALUES.full, '--set', 'webhook.timeoutSeconds=3');
+    const { webhooks } = await admin.get(mutatingWebhookConfigurations, { name: RELEASE });
+    assert.equal(webhooks?.[0]?.timeoutSeconds, 3);
+    assert.deepEqual(await caBundles(), before);
+  });
+
+  test('uninstalling keeps the kinds and their objects, and takes the webhook away', async () => {
+    await release('uninstall', RELEASE);
+    await admin.raw('GET', '/apis/slipstream.dev/v1alpha1/acceleratedimages');
+    await assert.rejects(admin.get(mutatingWebhookConfigurations, { name: RELEASE }), /not found/);
+  });
+
+  /** The arguments of the Deployment, with what differs outside of a Pod: ports, identity and kubeconfig. */
+  async function operatorArgs(webhookPort: number, healthPort: number): Promise<string[]> {
+    const deployment = await admin.raw('GET', `/apis/apps/v1/namespaces/${NAMESPACE}/deployments/${RELEASE}`);
+    const { spec } = z
+      .object({
+        spec: z.object({
+          template: z.object({ spec: z.object({ containers: z.array(z.object({ args: z.array(z.string()) })) }) }),
+        }),
+      })
+      .parse(JSON.parse(deployment));
+    const configMap = await admin.raw('GET', `/api/v1/namespaces/${NAMESPACE}/configmaps/${RELEASE}`);
+    const { data } = z.object({ data: z.object({ 'config.yaml': z.string() }) }).parse(JSON.parse(configMap));
+    const config = join(directory, 'config.yaml');
+    await writeFile(config, data['config.yaml']);
+    const kept = (spec.template.spec.containers[0]?.args ?? []).filter((arg) => !/^--(config|\w+-port)=/.test(arg));
+    return [
+      MAIN,
+      ...kept,
+      `--config=${config}`,
+      `--webhook-port=${webhookPort}`,
+      `--health-port=${healthPort}`,
+      `--namespace=${NAMESPACE}`,
+      '--identity=test',
+      `--kubeconfig=${await envtest.kubeconfigFor(ACCOUNT)}`,
+    ];
+  }
+});

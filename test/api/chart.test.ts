@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { load } from 'js-yaml';
+import { z } from 'zod';
+import { toolPath } from '../../hack/tools/locate.ts';
+import { Config } from '../../src/config.ts';
+import { type KubeClient, loadKubeClient } from '../../src/kube/client.ts';
+import { type Envtest, startEnvtest } from '../envtest/envtest.ts';
+import { CHART, helm, NAMESPACE, objects, only, type Rendered, template, VALUES } from './chart.ts';
+
+const ConfigMap = z.object({ data: z.object({ 'config.yaml': z.string() }) });
+const Template = z.looseObject({ spec: z.looseObject({ template: z.looseObject({ spec: z.looseObject({}) }) }) });
+
+async function config(values: string): Promise<Config> {
+  const { data } = ConfigMap.parse(only(objects(await template(values)), 'ConfigMap'));
+  return Config.parse(load(data['config.yaml']));
+}
+
+describe('the chart, rendered', () => {
+  for (const [name, values] of Object.entries(VALUES)) {
+    test(`helm lint has nothing to say about the ${name} values`, async () => {
+      assert.match(await helm('lint', '--strict', CHART, '--values', values), /0 chart\(s\) failed/);
+    });
+  }
+
+  test("the operator reads the chart's configuration, and the chart's defaults are its own", async () => {
+    const image = 'registry.test/slipstream:0.1.0';
+    assert.deepEqual(await config(VALUES.small), Config.parse({ conversion: { image } }));
+  });
+
+  test('every setting arrives in the configuration', async () => {
+    const { registries, providers, conversion, rewriting } = await config(VALUES.full);
+    assert.deepEqual(registries[0], {
+      host: 'registry.test:5000',
+      plainHTTP: true,
+      credentialsSecret: 'registry-reader',
+      namespaces: ['*'],
+    });
+    assert.deepEqual(
+      providers.map(({ name, type }) => [name, type]),
+      [
+        ['default', 'seedPeers'],
+        ['fixed', 'seedPeers'],
+        ['managed', 'manager'],
+      ],
+    );
+    assert.equal(conversion.image, `registry.test/slipstream@sha256:${'0'.repeat(64)}`);
+    assert.equal(conversion.maxConcurrent, 8);
+    assert.deepEqual(rewriting.extraOwnerKinds, ['Rollout.argoproj.io']);
+  });
+
+  test('every value is explained in values.yaml', async () => {
+    const lines = (await readFile(join(CHART, 'values.yaml'), 'utf8')).split('\n');
+    const bare = lines.filter((line, index) => {
+      const isGroup = /^[a-z][A-Za-z]*:$/.test(line);
+      const nested = /^ +[a-z][A-Za-z]*:/.test(line);
+      const top = /^[a-z][A-Za-z]*: ./.test(line);
+      const before = lines[index - 1] ?? '';
+      // Of neighbours without a comment between them, such as nodeSelector and tolerations, the first one's is for all.
+      return !isGroup && (nested || top) && !/^ *(#|[a-z][A-Za-z]*:)/.test(before);
+    });
+    assert.deepEqual(bare, []);
+  });
+
+  const refused: [why: string, set: string, complaint: RegExp][] = [
+    ['no image', 'image.repository=', /image\.repository is required/],
+    ['a webhook over kube-system', 'webhook.excludedNamespaces={monitoring}', /must hold kube-system/],
+    ['a webhook over every namespace', 'webhook.excludedNamespaces=null', /must hold kube-system/],
+    ['a webhook that fails Pods', 'webhook.failurePolicy=Fail', /additional properties 'failurePolicy' not allowed/],
+    ['a webhook that holds Pods up', 'webhook.timeoutSeconds=30', /maximum: got 30, want 5/],
+    ['a value that is spelt wrong', 'replica=3', /additional properties 'replica' not allowed/],
+    ['a grant of every Secret', 'secretGrants[0].namespace=team-a', /missing property 'names'/],
+    ['a grant by pattern', 'secretGrants[0].namespace=team-a,secretGrants[0].names={*}', /does not match pattern/],
+    ['a provider without seed peers', 'providers[0].name=default,providers[0].type=seedPeers', /missing propert/],
+  ];
+  for (const [why, set, complaint] of refused) {
+    test(`${why} is refused`, async () => {
+      await assert.rejects(template(VALUES.small, set), complaint);
+    });
+  }
+
+  test('whatever the values say, the own namespace and kube-system are excluded and opt-outs respected', async () => {
+    const { webhooks } = z
+      .object({ webhooks: z.array(z.looseObject({ failurePolicy: z.string(), namespaceSelector: z.unknown() })) })
+      .parse(only(objects(await template(VALUES.full)), 'MutatingWebhookConfiguration'));
+    assert.equal(webhooks[0]?.failurePolicy, 'Ignore');
+    assert.deepEqual(webhooks[0]?.namespaceSelector, {
+      matchExpressions: [
+        { key: 'kubernetes.io/metadata.name', operator: 'NotIn', values: ['kube-system', 'monitoring', NAMESPACE] },
+        { key: 'slipstream.dev/rewrite', operator: 'NotIn', values: ['disabled'] },
+      ],
+    });
+  });
+
+  test('no ClusterRole names Secrets, and no Role reads one that is not named', async () => {
+    const Role = z.looseObject({
+      rules: z.array(
+        z.object({
+          resources: z.array(z.string()),
+          resourceNames: z.array(z.string()).optional(),
+          verbs: z.array(z.string()),
+        }),
+      ),
+    });
+    for (const role of objects(await template(VALUES.full)).filter(({ kind }) => kind.endsWith('Role'))) {
+      for (const { resources, resourceNames, verbs } of Role.parse(role).rules) {
+        assert.ok(!verbs.includes('*') && !resources.includes('*'), role.metadata.name);
+        if (!resources.includes('secrets')) continue;
+        assert.equal(role.kind, 'Role');
+        assert.ok(
+          resourceNames !== undefined || verbs.join() === 'create',
+          `${role.metadata.namespace}: ${verbs.join()}`,
+        );
+      }
+    }
+  });
+
+  test('uninstalling keeps the CRDs unless told otherwise', async () => {
+    const crds = async (...set: string[]): Promise<(string | undefined)[]> =>
+      objects(await template(VALUES.small, ...set))
+        .filter(({ kind }) => kind === 'CustomResourceDefinition')
+        .map(({ metadata }) => metadata.annotations?.['helm.sh/resource-policy']);
+    assert.deepEqual(await crds(), ['keep', 'keep']);
+    assert.deepEqual(await crds('crds.keep=false'), [undefined, undefined]);
+    assert.deepEqual(await crds('crds.install=false'), []);
+  });
+});
+
+describe('the chart on a real API server', () => {
+  let envtest: Envtest;
+  let client: KubeClient;
+  let directory: string;
+
+  before(async () => {
+    envtest = await startEnvtest();
+    client = loadKubeClient({ kubeconfig: envtest.kubeconfig, userAgent: 'chart-test' });
+    directory = await mkdtemp(join(tmpdir(), 'slipstream-chart-'));
+    const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
+    for (const name of [NAMESPACE, 'team-a', 'team-b', 'dragonfly-system']) {
+      await client.raw('POST', '/api/v1/namespaces', { body: { metadata: { name, labels } } });
+    }
+  });
+  after(async () => {
+    await client?.close();
+    await envtest?.stop();
+    if (directory !== undefined) await rm(directory, { recursive: true, force: true });
+  });
+
+  for (const [name, values] of Object.entries(VALUES)) {
+    test(`every object of the ${name} values is accepted as it stands`, async () => {
+      const file = join(directory, `${name}.yaml`);
+      const manifest = await template(values);
+      await writeFile(file, manifest);
+      const { stdout } = await promisify(execFile)(toolPath('kubectl'), [
+        `--kubeconfig=${envtest.kubeconfig}`,
+        'apply',
+        '--server-side',
+        '--dry-run=server',
+        '--validate=strict',
+        `--filename=${file}`,
+      ]);
+      assert.equal(stdout.trim().split('\n').length, objects(manifest).length);
+    });
+  }
+
+  test("the operator's Pods meet the Pod Security level `restricted`", async () => {
+    const rendered: Rendered[] = objects(await template(VALUES.full));
+    const { template: pod } = Template.parse(only(rendered, 'Deployment')).spec;
+    const body = { ...pod, metadata: { name: 'operator' } };
+    await client.raw('POST', `/api/v1/namespaces/${NAMESPACE}/pods`, { query: { dryRun: 'All' }, body });
+    const broken = { ...body, spec: { ...body.spec, securityContext: {} } };
+    const refusal = client.raw('POST', `/api/v1/namespaces/${NAMESPACE}/pods`, {
+      query: { dryRun: 'All' },
+      body: broken,
+    });
+    await assert.rejects(refusal, /violates PodSecurity "restricted/);
+  });
+});
+
+test('the CRDs of the chart are those of the repository', async () => {
+  for (const name of ['acceleratedimages', 'prefetchpolicies']) {
+    const file = `crds/slipstream.dev_${name}.yaml`;
+    const root = fileURLToPath(new URL('../..', import.meta.url));
+    assert.equal(await readFile(join(CHART, 'files', file), 'utf8'), await readFile(join(root, file), 'utf8'));
+  }
+});

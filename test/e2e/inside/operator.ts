@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { NODE_CAPABLE_LABEL, REWRITE_ANNOTATION } from '../../../src/api/v1alpha1/labels.ts';
+import { jobs, nodes, pods } from '../../../src/kube/resources.ts';
+import { accelerate, BUSYBOX_IMAGE, createPod, openWorld, output, removePod, until, type World } from './world.ts';
+
+let world: World;
+
+before(async () => {
+  world = await openWorld();
+});
+
+after(() => world?.client.close());
+
+test('a node that reports the runtime handler is labelled for the RuntimeClass', async () => {
+  await until('every node is labelled', async () => {
+    const { items } = await world.client.list(nodes, {});
+    return items.length === 2 && items.every(({ metadata }) => metadata.labels?.[NODE_CAPABLE_LABEL] === 'true');
+  });
+});
+
+test('one object, and the next Pod starts from a verified Nydus image and finds every file in it', async () => {
+  const image = await accelerate(world, 'busybox', BUSYBOX_IMAGE);
+  const artifact = image.status?.artifact;
+  assert.match(artifact?.image ?? '', /busybox:1-nydus@sha256:[0-9a-f]{64}$/);
+  assert.equal(artifact?.sourceDigest, image.status?.source?.digest);
+
+  const admitted = await createPod(world, 'rewritten', {
+    image: BUSYBOX_IMAGE,
+    command: ['/bin/sh', '-c', 'ls /bin | wc -l; mount | grep " / "'],
+  });
+  assert.equal(admitted.spec?.containers[0]?.image, artifact?.image);
+  assert.equal(admitted.spec?.runtimeClassName, 'nydus');
+  assert.equal(admitted.metadata.annotations?.[REWRITE_ANNOTATION], 'rewritten');
+  const rewritten = await output(world, 'rewritten');
+
+  await createPod(world, 'original', {
+    image: BUSYBOX_IMAGE,
+    command: ['/bin/sh', '-c', 'ls /bin | wc -l'],
+    labels: { 'slipstream.dev/rewrite': 'disabled' },
+  });
+  const original = await output(world, 'original');
+  assert.equal(rewritten.split('\n')[0], original.trim());
+  await removePod(world, 'rewritten');
+  await removePod(world, 'original');
+});
+
+test('the Job that converted ran without any Kubernetes permission and at the restricted level', async () => {
+  const { items } = await world.client.list(jobs, {
+    namespace: 'default',
+    labelSelector: 'app.kubernetes.io/managed-by=slipstream',
+  });
+  const spec = items[0]?.spec?.template.spec;
+  assert.equal(spec?.automountServiceAccountToken, false);
+  assert.equal(spec.securityContext?.runAsNonRoot, true);
+  assert.equal(spec.containers[0]?.securityContext?.allowPrivilegeEscalation, false);
+});
+
+test('a Pod whose image nobody accelerates is admitted as it was', async () => {
+  const admitted = await createPod(world, 'other', { image: 'registry.example.com/other:1' });
+  assert.equal(admitted.spec?.containers[0]?.image, 'registry.example.com/other:1');
+  assert.equal(admitted.spec?.runtimeClassName, undefined);
+  assert.equal(admitted.metadata.annotations?.[REWRITE_ANNOTATION], undefined);
+  await world.client.delete(pods, { namespace: 'default', name: 'other' });
+});

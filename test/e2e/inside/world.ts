@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import type { AcceleratedImage } from '../../../src/api/v1alpha1/acceleratedimage.ts';
+import { loadKubeClient, type KubeClient } from '../../../src/kube/client.ts';
+import { isNotFound } from '../../../src/kube/errors.ts';
+import { acceleratedImages, leases, pods, type Pod } from '../../../src/kube/resources.ts';
+import { openCluster, type Cluster } from '../../../hack/cluster/cluster.ts';
+import { BUSYBOX_IMAGE, REGISTRY } from '../../../hack/cluster/layout.ts';
+import { installSlipstream } from '../../../hack/cluster/slipstream.ts';
+import { createProgress } from '../../../hack/tools/progress.ts';
+import { until } from '../../support/until.ts';
+
+export const OPERATOR_NAMESPACE = 'slipstream-system';
+export const namespace = 'default';
+export { BUSYBOX_IMAGE, REGISTRY, until };
+
+/** The cluster that these tests run in, with Slipstream installed. */
+export interface World {
+  cluster: Cluster;
+  client: KubeClient;
+}
+
+/** Opens the cluster and installs Slipstream, unless another file has. */
+export async function openWorld(): Promise<World> {
+  await installSlipstream(createProgress());
+  return { cluster: await openCluster(), client: loadKubeClient({ userAgent: 'slipstream-e2e' }) };
+}
+
+/** Applies an AcceleratedImage and waits until it is Ready. */
+export async function accelerate({ client }: World, name: string, image: string): Promise<AcceleratedImage> {
+  await client.apply(
+    acceleratedImages,
+    { metadata: { namespace, name }, spec: { source: { image } } as never },
+    { fieldManager: 'e2e' },
+  );
+  return await ready({ client }, name);
+}
+
+export async function ready({ client }: Pick<World, 'client'>, name: string): Promise<AcceleratedImage> {
+  let image: AcceleratedImage | undefined;
+  await until(`AcceleratedImage ${name} is Ready`, async () => {
+    image = await client.get(acceleratedImages, { namespace, name });
+    const condition = image.status?.conditions?.find(({ type }) => type === 'Ready');
+    assert.equal(condition?.status, 'True', `${condition?.reason}: ${condition?.message}`);
+    return true;
+  });
+  assert.ok(image);
+  return image;
+}
+
+export interface PodOptions {
+  image: string;
+  command?: string[];
+  labels?: Record<string, string>;
+  node?: string;
+}
+
+/** Creates a Pod as a user would, and gives it as it was admitted. */
+export async function createPod(
+  { client }: World,
+  name: string,
+  { image, command, labels, node }: PodOptions,
+): Promise<Pod> {
+  return await client.create(pods, {
+    metadata: { namespace, name, ...(labels === undefined ? {} : { labels }) },
+    spec: {
+      restartPolicy: 'Never',
+      terminationGracePeriodSeconds: 0,
+      automountServiceAccountToken: false,
+      ...(node === undefined ? {} : { nodeSelector: { 'kubernetes.io/hostname': node } }),
+      containers: [{ name: 'main', image, ...(command === undefined ? {} : { command }) }],
+    },
+  });
+}
+
+/** Waits until a Pod has ended, and gives its log; throws when it failed. */
+export async function output({ client }: World, name: string): Promise<string> {
+  await until(`Pod ${name} has ended`, async () => {
+    const { status } = await client.get(pods, { namespace, name });
+    assert.notEqual(status?.phase, 'Failed', JSON.stringify(status?.containerStatuses));
+    return status?.phase === 'Succeeded';
+  });
+  return await client.podLogs({ namespace, name }, {});
+}
+
+export async function removePod({ client }: World, name: string): Promise<void> {
+  await client.delete(pods, { namespace, name });
+  await until(`Pod ${name} is gone`, async () => {
+    return await client.get(pods, { namespace, name }).then(() => false, isNotFound);
+  });
+}
+
+/** Name of the Pod that leads. */
+export async function leader({ client }: World): Promise<string> {
+  const lease = await client.get(leases, { namespace: OPERATOR_NAMESPACE, name: 'slipstream' });
+  return lease.spec?.holderIdentity ?? '';
+}
