@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { toolPath } from '../tools/locate.ts';
 import { execute } from '../tools/process.ts';
@@ -63,9 +63,16 @@ function nodePart(layout: Layout, node: NodeMachine, name: string, command: stri
   };
 }
 
-/** Whether a path exists on a node. */
-function existsOn(node: NodeMachine, path: string): boolean {
-  return existsSync(`/proc/${node.pid}/root${path}`);
+/** Whether something listens on a Unix socket of a node; one that was killed leaves its file. */
+function listensOn(node: NodeMachine, path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(`/proc/${node.pid}/root${path}`);
+    socket.once('error', () => resolve(false));
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+  });
 }
 
 /** Starts what pulls and runs containers: nydus-snapshotter, then containerd. */
@@ -87,7 +94,7 @@ export async function startRuntime(layout: Layout, node: NodeMachine, proxy?: co
       '--config',
       join(folder, 'snapshotter.toml'),
     ]),
-    ready: () => Promise.resolve(existsOn(node, config.NODE_PATHS.snapshotter)),
+    ready: () => listensOn(node, config.NODE_PATHS.snapshotter),
   });
   const containerd = await startPart({
     ...nodePart(layout, node, 'containerd', [toolPath('containerd'), '--config', join(folder, 'containerd.toml')]),

@@ -1,5 +1,5 @@
 import type { KubeObject } from '../runtime/object.ts';
-import type { ListOptions, ListWatch, WatchEvent, WatchOptions } from '../runtime/reflector.ts';
+import type { ListOptions, ListPage, ListWatch, WatchEvent, WatchOptions } from '../runtime/reflector.ts';
 import { loadConnection, type Connection } from './connection.ts';
 import { TransportError } from './errors.ts';
 import type { Draft } from './json.ts';
@@ -33,21 +33,14 @@ export interface Selectors {
   fieldSelector?: string | undefined;
 }
 
-/** One page of a list. */
-export interface Page<T> {
-  items: T[];
-  /** Of the whole list: where a watch goes on. */
-  resourceVersion: string;
-  /** Token of the next page; absent on the last. */
-  continue?: string;
-}
-
 /** What {@link KubeClient.patch} sends. */
 export type PatchType =
   'application/json-patch+json' | 'application/merge-patch+json' | 'application/strategic-merge-patch+json';
 
 /** Any part of an object with its name: what create and apply take. apiVersion and kind are filled in. */
-export type Manifest<T> = Omit<Draft<T>, 'metadata'> & { readonly metadata: Draft<KubeObject['metadata']> & ObjectRef };
+export type Manifest<T extends KubeObject> = Omit<Draft<T>, 'metadata'> & {
+  readonly metadata: Draft<T['metadata']> & ObjectRef;
+};
 
 export interface KubeClientOptions {
   /** kubeconfig file; without it `KUBECONFIG`, then `~/.kube/config`, then the Pod's ServiceAccount. */
@@ -87,9 +80,9 @@ export class KubeClient {
     resource: Resource<T>,
     { namespace, ...query }: Selectors & ListOptions,
     signal?: AbortSignal,
-  ): Promise<Page<T>> {
+  ): Promise<ListPage<T>> {
     const call: Call = { method: 'GET', path: collectionPath(resource, namespace), query: { ...query } };
-    const list = await this.#json<{ items: T[] | null; metadata: Omit<Page<T>, 'items'> }>(call, signal);
+    const list = await this.#json<{ items: T[] | null; metadata: Omit<ListPage<T>, 'items'> }>(call, signal);
     const type = { apiVersion: apiVersionOf(resource), kind: resource.kind };
     const next = list.metadata.continue;
     return {

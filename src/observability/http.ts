@@ -71,22 +71,24 @@ export function createHealthServer({ host, port, registry, healthy, ready, log }
     }
   }
 
+  function url(): string {
+    const address = server.address() as AddressInfo | null;
+    if (address === null) {
+      throw new Error('the health server does not listen yet');
+    }
+    return `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`;
+  }
+
   return {
     name: 'health-and-metrics',
-    url() {
-      const address = server.address() as AddressInfo | null;
-      if (address === null) {
-        throw new Error('the health server does not listen yet');
-      }
-      return `http://${address.family === 'IPv6' ? `[${address.address}]` : address.address}:${address.port}`;
-    },
+    url,
     async run(signal) {
       if (signal.aborted) {
         return;
       }
       server.listen(port, host);
       await once(server, 'listening');
-      log.info({ host, port }, 'serving health and metrics');
+      log.info({ url: url() }, 'serving health and metrics');
       await aborted(signal);
       await drain(server);
     },

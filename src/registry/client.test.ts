@@ -109,9 +109,11 @@ describe('manifest', () => {
     const { digest } = registry.addImage('team/app', '1');
     registry.fail({ fault: 'lieAboutDigest', times: 1 });
     await assert.rejects(client.manifest(image), fails('DigestMismatch', /team\/app:1: its content has the digest/));
-    registry.fail({ fault: 'corrupt' });
+    registry.fail({ fault: 'corrupt', times: 1 });
     await assert.rejects(client.manifest(image), fails('DigestMismatch'));
-    await assert.rejects(client.manifest({ ...image, digest }), fails('DigestMismatch'));
+    const other = registry.addImage('team/app', '2', { layers: [Buffer.from('other')] });
+    registry.fail({ fault: { redirect: `/v2/team/app/manifests/${other.digest}` }, times: 1 });
+    await assert.rejects(client.manifest({ ...image, digest }), fails('DigestMismatch', new RegExp(`not ${digest}`)));
   });
 
   test('more than 4 MiB are not read', async () => {
@@ -254,7 +256,7 @@ describe('blobs', () => {
     });
   }
 
-  for (const fault of ['truncate', 'stall'] as const) {
+  for (const fault of ['truncate', 'stall', 'hang'] as const) {
     test(`that ${fault} end as Unreachable, and not as if they were complete`, async () => {
       registry.fail({ fault });
       await assert.rejects(read(), fails('Unreachable', /team\/app: 127\.0\.0\.1/));

@@ -52,3 +52,8 @@ export class RegistryError extends Error {
     this.retryAfter = retryAfter;
   }
 }
+
+/** Whether the same request may well succeed in a moment: the registry did not answer, and did not say when to come back. */
+export function isTransient(error: unknown): boolean {
+  return error instanceof RegistryError && error.kind === 'Unreachable' && error.retryAfter === undefined;
+}

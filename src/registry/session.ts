@@ -3,7 +3,7 @@ import pRetry from 'p-retry';
 import type { Credentials } from './auth.ts';
 import { Authenticator } from './authenticator.ts';
 import type { Access } from './authenticator.ts';
-import { RegistryError } from './errors.ts';
+import { isTransient } from './errors.ts';
 import { failureOf, readBody } from './failure.ts';
 import { apiHost } from './reference.ts';
 import { TokenSource } from './token.ts';
@@ -104,7 +104,7 @@ export class Session {
       randomize: true,
       signal,
       shouldRetry: ({ error, attemptNumber }) => {
-        const again = error instanceof RegistryError && error.kind === 'Unreachable' && error.retryAfter === undefined;
+        const again = isTransient(error);
         if (again) {
           this.log?.debug({ subject, attempt: attemptNumber, err: error }, 'trying a registry again');
         }

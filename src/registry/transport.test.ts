@@ -81,22 +81,31 @@ describe('redirects', () => {
     await assert.rejects(read(client, registry), { kind: 'Unreachable', message: /more than 5 redirects/ });
     const authorized = registry.requests.filter(({ headers }) => headers.authorization !== undefined);
     assert.equal(authorized.length, 3, 'the first request of each of three attempts');
+    assert.equal(
+      registry.requests.length + registry.storageRequests.length,
+      3 * 6,
+      'one request and five redirects each',
+    );
     assert.ok(registry.storageRequests.every(({ headers }) => headers.authorization === undefined));
   });
 
-  test('to a host that asks for credentials do not get any', async () => {
-    const registry = await start();
-    const thief = await start();
-    thief.requireAuthorization({ scheme: 'Basic', users: { ann: 'secret' } });
-    registry.fail({ fault: { redirect: `${thief.origin}/v2/app/blobs/${LAYER.digest}?sig=secret` } });
-    await assert.rejects(read(connect(registry, { plainHTTP: true }), registry), (error: Error & { kind: string }) => {
-      assert.equal(error.kind, 'Unreachable');
-      assert.match(error.message, new RegExp(`${thief.host}, where ${registry.host} redirected to, answered 401`));
-      assert.doesNotMatch(error.message, /sig/);
-      return true;
+  for (const scheme of ['Basic', 'Bearer'] as const) {
+    test(`to a host that asks for credentials do not get it any (${scheme})`, async () => {
+      const registry = await start();
+      const thief = await start();
+      thief.requireAuthorization({ scheme, users: { ann: 'secret' } });
+      registry.fail({ fault: { redirect: `${thief.origin}/v2/app/blobs/${LAYER.digest}?sig=secret` } });
+      const call = read(connect(registry, { plainHTTP: true }), registry);
+      await assert.rejects(call, (error: Error & { kind: string }) => {
+        assert.equal(error.kind, 'Unreachable');
+        assert.match(error.message, new RegExp(`${thief.host}, where ${registry.host} redirected to, answered 401`));
+        assert.doesNotMatch(error.message, /sig/);
+        return true;
+      });
+      const seen = [...thief.requests, ...registry.requests];
+      assert.ok(seen.every(({ path, headers }) => headers.authorization === undefined && path !== '/token'));
     });
-    assert.ok(thief.requests.every(({ headers }) => headers.authorization === undefined));
-  });
+  }
 
   test('from HTTPS to HTTP, to link-local addresses and to nowhere are refused', async () => {
     const registry = await start({ tls: loopbackCertificate });

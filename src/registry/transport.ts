@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { getCACertificates } from 'node:tls';
+import { createSecureContext, getCACertificates } from 'node:tls';
 import { Agent, request as send } from 'undici';
 import type { Dispatcher } from 'undici';
 import { guardedLookup, isForbiddenHost } from './addresses.ts';
@@ -87,7 +87,7 @@ export class Transport {
     let { url, authorization } = request;
     const signals = [request.signal];
     if (request.streamed !== true) {
-      signals.push(AbortSignal.timeout(this.#timeouts.exchange + extraTime(request)));
+      signals.push(AbortSignal.timeout(this.#timeouts.exchange + allowance(request)));
     }
     const signal = AbortSignal.any(signals);
     for (let redirects = 0; ; redirects += 1) {
@@ -126,7 +126,7 @@ export class Transport {
           ...(hop.authorization === undefined ? {} : { authorization: hop.authorization }),
         },
         body: hop.body ?? null,
-        headersTimeout: this.#timeouts.headers + extraTime(hop),
+        headersTimeout: this.#timeouts.headers + allowance(hop),
         signal: hop.signal,
       });
       return { request, status: statusCode, headers, url: hop.url, body };
@@ -150,7 +150,8 @@ export class Transport {
       connect: {
         timeout: this.#timeouts.connect,
         lookup: guardedLookup,
-        ...(ca === '' ? {} : { ca: [...getCACertificates('default'), ca] }),
+        // One context for all connections: parsing the system's certificates for each would cost more than its handshake.
+        ...(ca === '' ? {} : { secureContext: createSecureContext({ ca: [...getCACertificates('default'), ca] }) }),
       },
     });
   }
@@ -191,6 +192,6 @@ function checkHop(url: URL, subject: string, { plainHTTP }: RegistryOptions): vo
   }
 }
 
-function extraTime({ body, extraTime = 0 }: HttpRequest): number {
+function allowance({ body, extraTime = 0 }: HttpRequest): number {
   return Math.ceil(extraTime + (body?.length ?? 0) / SLOWEST_UPLOAD);
 }

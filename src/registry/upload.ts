@@ -1,5 +1,5 @@
 import { digestOf } from './digest.ts';
-import { RegistryError } from './errors.ts';
+import { isTransient, RegistryError } from './errors.ts';
 import { checkReference } from './reference.ts';
 import type { Repository } from './reference.ts';
 import { scope } from './requests.ts';
@@ -37,8 +37,8 @@ export async function pushBlob(
   const subject = `push of blob ${digest} to ${ref.registry}/${ref.repository}`;
   await session.retrying(subject, true, call, async (signal) => {
     const opened = await session.send(openRequest(session, ref, subject, false), { ...call, signal });
-    const request = uploadRequest(ref, 'PUT', withDigest(resolveLocation(opened), digest), subject);
-    checkStored(await session.send({ ...request, body, expect: [201] }, { ...call, signal }), digest);
+    const request = uploadRequest(ref, 'PUT', withDigest(resolveLocation(opened), digest), subject, [201]);
+    checkStored(await session.send({ ...request, body }, { ...call, signal }), digest);
   });
   return { digest, size: body.length };
 }
@@ -120,9 +120,9 @@ class ChunkedUpload implements BlobUpload {
 
   async commit(digest: string): Promise<void> {
     await this.#flush();
-    const request = this.#request('PUT', withDigest(this.#location, digest));
+    const request = this.#request('PUT', withDigest(this.#location, digest), [201]);
     const extraTime = this.#sent / COMMIT_RATE;
-    checkStored(await this.#session.send({ ...request, extraTime, expect: [201] }, this.#call), digest);
+    checkStored(await this.#session.send({ ...request, extraTime }, this.#call), digest);
   }
 
   async abort(): Promise<void> {
@@ -151,20 +151,18 @@ class ChunkedUpload implements BlobUpload {
   async #patch(body: Buffer): Promise<void> {
     const range = `${this.#sent}-${this.#sent + body.length - 1}`;
     const headers = { 'content-type': 'application/octet-stream', 'content-range': range };
-    const answer = await this.#session.send(
-      { ...this.#request('PATCH', this.#location), headers, body, expect: [202] },
-      this.#call,
-    );
+    const request = this.#request('PATCH', this.#location, [202]);
+    const answer = await this.#session.send({ ...request, headers, body }, this.#call);
     this.#location = resolveLocation(answer);
     this.#sent += body.length;
   }
 
   /** How many bytes the registry has of this upload, after a chunk of which nobody knows how much arrived. */
   async #askProgress(start: number, end: number): Promise<number> {
-    const request = this.#request('GET', this.#location);
-    const answer = await this.#session.send({ ...request, idempotent: true, expect: [200, 204] }, this.#call);
+    const request = this.#request('GET', this.#location, [200, 204]);
+    const answer = await this.#session.send({ ...request, idempotent: true }, this.#call);
     const last = Number(/^(?:bytes=)?0-(\d+)$/.exec(String(answer.headers.range))?.[1] ?? Number.NaN);
-    // Nothing and one byte are both written 0-0. A chunk is longer than a byte, so that it is nothing.
+    // Nothing and one byte are both written 0-0; one byte of a chunk is hardly ever what arrives.
     const have = last === 0 && start === 0 ? 0 : last + 1;
     if (!(have >= start && have <= end)) {
       throw new RegistryError(
@@ -176,17 +174,18 @@ class ChunkedUpload implements BlobUpload {
     return have;
   }
 
-  #request(method: 'GET' | 'PUT' | 'PATCH', url: URL): ApiRequest {
-    return uploadRequest(this.#ref, method, url, this.#subject);
+  #request(method: 'GET' | 'PUT' | 'PATCH', url: URL, expect: readonly number[]): ApiRequest {
+    return uploadRequest(this.#ref, method, url, this.#subject, expect);
   }
 }
 
 /** Closes an upload that nobody goes on with. What cannot be cancelled is left for the registry to clear away. */
 async function cancel(session: Session, ref: Repository, url: URL, { credentials }: CallOptions): Promise<void> {
-  const request = uploadRequest(ref, 'DELETE', url, `upload to ${ref.registry}/${ref.repository}`);
+  const subject = `upload to ${ref.registry}/${ref.repository}`;
+  const request = uploadRequest(ref, 'DELETE', url, subject, [200, 202, 204, 404]);
   // Not the caller's signal: an aborted call has something to cancel, too.
   const signal = AbortSignal.timeout(CANCEL_MS);
-  await session.send({ ...request, expect: [200, 202, 204, 404] }, { credentials, signal }).catch((error: unknown) => {
+  await session.send(request, { credentials, signal }).catch((error: unknown) => {
     session.log?.debug({ err: error }, 'upload not cancelled');
   });
 }
@@ -194,12 +193,18 @@ async function cancel(session: Session, ref: Repository, url: URL, { credentials
 function openRequest(session: Session, ref: Repository, subject: string, idempotent: boolean): ApiRequest {
   checkReference(ref);
   const url = session.url(ref.registry, `${ref.repository}/blobs/uploads/`);
-  return { ...uploadRequest(ref, 'POST', url, subject), expect: [202], idempotent };
+  return { ...uploadRequest(ref, 'POST', url, subject, [202]), idempotent };
 }
 
-function uploadRequest(ref: Repository, method: ApiRequest['method'], url: URL, subject: string): ApiRequest {
+function uploadRequest(
+  ref: Repository,
+  method: ApiRequest['method'],
+  url: URL,
+  subject: string,
+  expect: readonly number[],
+): ApiRequest {
   const scopes = [scope(ref.repository, method === 'DELETE' ? 'delete,pull,push' : 'pull,push')];
-  return { method, url, registry: ref.registry, subject, scopes, expect: [], idempotent: false };
+  return { method, url, registry: ref.registry, subject, scopes, expect, idempotent: false };
 }
 
 /** The query of a Location is the registry's own, and may be signed: nothing in it is encoded anew. */
@@ -210,5 +215,5 @@ function withDigest(location: URL, digest: string): URL {
 }
 
 function isResumable(error: unknown): boolean {
-  return error instanceof RegistryError && (error.kind === 'Unreachable' || error.status === 416);
+  return isTransient(error) || (error instanceof RegistryError && error.status === 416);
 }

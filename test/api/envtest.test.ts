@@ -33,27 +33,31 @@ async function answers(url: string): Promise<boolean> {
   );
 }
 
-test('the API server and etcd end with the process that started them, also when that is killed', async (t) => {
-  const directory = await ownTemporaryDirectory(t);
-  const program = `
+test(
+  'the API server and etcd end with the process that started them, also when that is killed',
+  { timeout: 180_000 },
+  async (t) => {
+    const directory = await ownTemporaryDirectory(t);
+    const program = `
     const { startEnvtest } = await import(${JSON.stringify(new URL('../envtest/envtest.ts', import.meta.url).href)});
     console.log((await startEnvtest()).etcdUrl);
     setInterval(() => undefined, 1000);
   `;
-  const env = { ...process.env, TMPDIR: directory };
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env,
-  });
-  t.after(() => child.kill('SIGKILL'));
-  const [etcd] = (await once(createInterface(child.stdout), 'line')) as [string];
-  assert.equal(await answers(`${etcd}/health`), true);
-  child.kill('SIGKILL');
-  await once(child, 'exit');
-  while (await answers(`${etcd}/health`)) {
-    await sleep(20);
-  }
-});
+    const env = { ...process.env, TMPDIR: directory };
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env,
+    });
+    t.after(() => child.kill('SIGKILL'));
+    const [etcd] = (await once(createInterface(child.stdout), 'line')) as [string];
+    assert.equal(await answers(`${etcd}/health`), true);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    while (await answers(`${etcd}/health`)) {
+      await sleep(20);
+    }
+  },
+);
 
 test('a CRD that the API server refuses is an error, and leaves nothing behind', async (t) => {
   const directory = await ownTemporaryDirectory(t);

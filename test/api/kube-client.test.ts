@@ -189,7 +189,7 @@ test('after a compaction an old watch and an old page are told that they are gon
   await assert.rejects(rest, (error) => error instanceof KubeError && error.code === 410);
 });
 
-test('an informer over the client follows the API server', async (t) => {
+test('an informer over the client follows the API server', { timeout: 60_000 }, async (t) => {
   const namespace = await newNamespace('informer');
   const stop = new AbortController();
   const informer = new Informer<Secret>({

@@ -54,7 +54,7 @@ test('an update fails with a conflict when someone else has written since', asyn
   await first.update(record, signal);
 });
 
-test('of two electors one leads, and when it stops the other one does', async () => {
+test('of two electors one leads, and when it stops the other one does', { timeout: 60_000 }, async (t) => {
   const ref = { namespace: 'default', name: 'election' };
   const elector = (identity: string): LeaderElector =>
     new LeaderElector({
@@ -77,6 +77,10 @@ test('of two electors one leads, and when it stops the other one does', async ()
       },
       onStoppedLeading: () => leaders.push(`not ${name}`),
     });
+  t.after(() => {
+    stops.a.abort();
+    stops.b.abort();
+  });
   const a = run('a');
   await started.a.promise;
   const b = run('b');

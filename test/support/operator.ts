@@ -8,7 +8,8 @@ import { runOperator } from '../../src/operator.ts';
 import { startEnvtest, type Envtest } from '../envtest/envtest.ts';
 import { freePorts } from '../envtest/ports.ts';
 
-const CRDS = ['acceleratedimages', 'prefetchpolicies'].map((plural) =>
+/** CRD files, as they are committed. */
+export const CRDS = ['acceleratedimages', 'prefetchpolicies'].map((plural) =>
   fileURLToPath(new URL(`../../crds/slipstream.dev_${plural}.yaml`, import.meta.url)),
 );
 const OPERATOR_NAMESPACE = 'slipstream-system';
