@@ -1,7 +1,7 @@
 import { webcrypto } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-// @peculiar/x509 needs this polyfill to be loaded before it.
+// oxlint-disable-next-line import/no-unassigned-import -- tsyringe, which @peculiar/x509 is made of, wants this global first
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 

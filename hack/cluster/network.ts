@@ -7,7 +7,7 @@ const DEVICE = 'eth0';
 const BRIDGE = 'br0';
 
 async function ip(commands: string[], enter: string[] = []): Promise<void> {
-  const [program = 'ip', ...args] = [...enter, 'ip', '-batch', '-'];
+  const [program, ...args] = [...enter, 'ip', '-batch', '-'];
   const run = execute(program, args, { timeout: 10_000 });
   run.child.stdin?.end(`${commands.join('\n')}\n`);
   await run;

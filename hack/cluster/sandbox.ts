@@ -73,7 +73,7 @@ function follow(layout: Layout, print: (text: string) => void): () => void {
 export interface SandboxOptions {
   /** Lets the cluster end with this process, however that ends. */
   attached: boolean;
-  print(text: string): void;
+  print: (text: string) => void;
   signal: AbortSignal;
 }
 

@@ -2,7 +2,11 @@ import { execFile } from 'node:child_process';
 import { closeSync, constants, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
+import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
+
+/** How often the writer looks for the reader, which comes within milliseconds of its start. */
+const READER_POLL_MS = 2;
 
 /**
  * Makes named pipes. Node has no call for it, and the pipes that it gives a child process are sockets, which cannot be
@@ -42,11 +46,28 @@ export function openFifoReader(path: string): FifoReader {
 }
 
 /**
- * Opens a named pipe to write what another process reads; it need not have opened the pipe yet. Writing stalls for ever
- * if that process dies: destroy the stream then.
+ * Opens a named pipe to write what another process reads, once it has opened the pipe: what is written and closed before
+ * that is lost. Writing fails with EPIPE after that process has ended.
  */
-export function openFifoWriter(path: string): Writable {
-  // Opened for both, because opening for writing alone fails while there is no reader.
-  const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
-  return new Socket({ fd, readable: false, writable: true });
+export async function openFifoWriter(path: string, signal: AbortSignal): Promise<Writable> {
+  for (;;) {
+    signal.throwIfAborted();
+    const fd = tryOpenWriter(path);
+    if (fd !== undefined) {
+      return new Socket({ fd, readable: false, writable: true });
+    }
+    await setTimeout(READER_POLL_MS, undefined, { signal });
+  }
+}
+
+/** Undefined while nobody has the pipe open to read; the kernel tells that only to who asks. */
+function tryOpenWriter(path: string): number | undefined {
+  try {
+    return openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENXIO') {
+      return undefined;
+    }
+    throw error;
+  }
 }

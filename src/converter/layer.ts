@@ -99,7 +99,12 @@ async function run(
   const args = createArguments({ tar, blob, report, fsVersion: job.fsVersion, compressor: job.compressor });
   // No prefetch paths here: only those of the merged tree count, and without them equal layers give equal blobs.
   const build = job.watches.build.during(() => runNydusImage(job.nydusImage, args, [], stop)).finally(output.release);
-  const stages = [feed(layer, tar, job, onBytes, stop), build, push(output.stream, upload, job, stop)] as const;
+  const fed = feed(layer, tar, job, onBytes, stop).catch(async (error: unknown) => {
+    // A broken pipe means that nydus-image ended too early; how it ended says why.
+    await (isBrokenPipe(error) ? build : undefined);
+    throw error;
+  });
+  const stages = [fed, build, push(output.stream, upload, job, stop)] as const;
   for (const stage of stages) {
     stage.catch((error: unknown) => failed.abort(error));
   }
@@ -125,7 +130,8 @@ async function feed(
 ): Promise<void> {
   const { registry, source, watches } = job;
   const stream = await watches.pull.during(() => registry.blob(source.reference, layer, callOptions(source, signal)));
-  await pipeline([...(await openLayer(read(stream, job, onBytes))), openFifoWriter(tar)], { signal });
+  const streams = await openLayer(read(stream, job, onBytes));
+  await pipeline([...streams, await openFifoWriter(tar, signal)], { signal });
 }
 
 async function* read(stream: Readable, job: ConversionJob, onBytes: (bytes: number) => void): AsyncGenerator<Buffer> {
@@ -192,6 +198,10 @@ async function causeOf(error: unknown, layer: Descriptor, job: ConversionJob, si
   }
   const why = error instanceof Error ? error.message : String(error);
   return new ConvertError('ConversionFailed', `decompress ${what}: ${why}`, { cause: error });
+}
+
+function isBrokenPipe(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EPIPE';
 }
 
 function pushing({ target }: ConversionJob): string {
