@@ -56,7 +56,7 @@ function launch({ name, command, log, env }: PartOptions): Run {
 }
 
 /** A part that is not started yet. */
-export function createPart(options: PartOptions): Part {
+function createPart(options: PartOptions): Part {
   const died = Promise.withResolvers<never>();
   // Whoever cares listens; a part that dies unheard does not end the whole cluster.
   died.promise.catch(() => undefined);

@@ -40,7 +40,7 @@ function readSandbox(layout: Layout): ProcessIdentity | undefined {
 }
 
 /** Whether the cluster of this name is up. */
-export function isUp(name: string): boolean {
+function isUp(name: string): boolean {
   return readSandbox(layoutOf(name)) !== undefined;
 }
 

@@ -41,7 +41,12 @@ export async function ensureBase(buildah: Buildah, { log, progress, signal }: Ba
       await mkdir(dirname(rootfs), { recursive: true });
       const excludes = EXCLUDE.map((path) => `--dpkgopt=path-exclude=${path}`);
       const draft = `${rootfs}.${process.pid}.tar`;
-      const options = ['--variant=essential', `--include=${INCLUDE.join(',')}`, ...excludes];
+      const options = [
+        '--variant=essential',
+        '--dpkgopt=force-unsafe-io',
+        `--include=${INCLUDE.join(',')}`,
+        ...excludes,
+      ];
       await runLogged('mmdebstrap', [...options, suite, draft], { log, signal });
       await rename(draft, rootfs);
     });

@@ -90,7 +90,7 @@ describe('an upload in chunks', () => {
     assert.equal(registry.content.blob('team/app', digest)?.length, 0);
   });
 
-  for (const fault of [{ takeBytes: 5 * MIB }, { takeBytes: 0 }, { answer: 500 }, 'reset'] as const) {
+  for (const fault of [{ takeBytes: 5 * MIB }, { takeBytes: 0 }, { answer: 500 }, { answer: 416 }, 'reset'] as const) {
     test(`goes on where the registry says after ${JSON.stringify(fault)}`, async () => {
       const { registry, client, app } = await start();
       registry.fail({ method: 'PATCH', fault, times: 2 });
@@ -105,6 +105,13 @@ describe('an upload in chunks', () => {
     await assert.rejects(upload(client, app), { kind: 'Unreachable', status: 500 });
     assert.equal(chunks(registry).length, 4);
     assert.equal(registry.openUploads, 0);
+  });
+
+  test('of which the registry does not say how much it has is given up', async () => {
+    const { registry, client, app } = await start();
+    registry.fail({ method: 'PATCH', fault: { answer: 500 }, times: 1 });
+    registry.fail({ method: 'GET', fault: { without: 'range' } });
+    await assert.rejects(upload(client, app), { kind: 'Invalid', message: /lost track of the upload/ });
   });
 
   test('whose session is lost fails', async () => {

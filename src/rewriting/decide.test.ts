@@ -273,6 +273,12 @@ describe('a Pod is left as it was', () => {
       reason: SkipReason.NoAcceleratedImage,
     },
     'when its image is no reference': { pod: webPod('not an image'), reason: SkipReason.NoAcceleratedImage },
+    'when its annotation only claims that it was rewritten': {
+      pod: webPod('registry.test/other:1', {
+        metadata: { annotations: { 'slipstream.dev/original-images': '{"web":"registry.test/other:1"}' } },
+      }),
+      reason: SkipReason.NoAcceleratedImage,
+    },
     'when the object says Never': {
       pod: webPod(SOURCE),
       cluster: { images: [readyImage('web', SOURCE, { spec: { rewrite: { policy: 'Never' } } })] },
@@ -319,6 +325,11 @@ describe('a Pod is left as it was', () => {
       cluster: {
         images: [readyImage('web', SOURCE, { status: { artifact: { image: 'registry.test/web:1-nydus' } } })],
       },
+      reason: SkipReason.NotReady,
+    },
+    'when the artifact in the status is pinned to another digest than was verified': {
+      pod: webPod(SOURCE),
+      cluster: { images: [readyImage('web', SOURCE, { status: { artifact: { digest: OTHER_DIGEST } } })] },
       reason: SkipReason.NotReady,
     },
     'when the tag was not confirmed for more than two intervals': {

@@ -106,7 +106,18 @@ describe('nodes', () => {
     assert.notEqual(index.landing(constraints), landing);
   });
 
-  test('are not walked over when so many different constraints come that not all can be remembered', () => {
+  test('that DaemonSet Pods are pinned to do not cost the answers that are remembered', () => {
+    const index = indexOf({ images });
+    const free = { nodeName: undefined, nodeSelector: [], terms: undefined, tolerations: [], os: undefined };
+    const landing = index.landing(free);
+    for (let i = 0; i < 5000; i += 1) {
+      const fields = [{ key: 'metadata.name', operator: 'In', values: [`n${i}`] }];
+      assert.equal(index.landing({ ...free, terms: [{ expressions: [], fields }] }).usable, i === 1 ? 1 : 0);
+    }
+    assert.equal(index.landing(free), landing);
+  });
+
+  test('are judged rightly also when more different constraints come than can be remembered', () => {
     const index = indexOf({ images });
     for (let i = 0; i < 5000; i += 1) {
       const pod = webPod(SOURCE, { spec: { nodeSelector: { rack: String(i) } } });

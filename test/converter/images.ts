@@ -30,7 +30,7 @@ const base: Entry[] = [
   directory('usr/bin/'),
   file('usr/bin/tool', noise(3 << 20, 'tool'), { mode: 0o755 }),
   file('usr/bin/sudo', 'set user ID', { mode: 0o4755 }),
-  { name: 'usr/bin/alias', type: 'link', linkname: 'usr/bin/tool' },
+  { name: 'usr/bin/alias', type: 'link', linkname: 'usr/bin/tool', mode: 0o755 },
   { name: 'usr/bin/relative', type: 'symlink', linkname: 'tool' },
   { name: 'bin', type: 'symlink', linkname: '/usr/bin' },
   { name: 'usr/bin/dangling', type: 'symlink', linkname: '../nowhere' },
@@ -74,7 +74,7 @@ const changes: Entry[] = [
   file('var/lib/opaque/above', 'the only one left'),
   // Without its parents, as some builders write it.
   file('opt/app/bin/server', noise(1 << 20, 'server'), { mode: 0o755 }),
-  { name: 'opt/app/bin/link', type: 'link', linkname: 'opt/app/bin/server' },
+  { name: 'opt/app/bin/link', type: 'link', linkname: 'opt/app/bin/server', mode: 0o755 },
 ];
 
 const many: Entry[] = [

@@ -93,7 +93,8 @@ function nodeOf(header: Header, sha256: string): Node {
   const isDevice = type === 'character-device' || type === 'block-device';
   return {
     type,
-    mode: mode.toString(8),
+    // Nobody looks at the mode of a symbolic link, and Linux cannot set it.
+    mode: type === 'symlink' ? '' : mode.toString(8),
     owner: `${uid}:${gid}`,
     target: type === 'symlink' ? linkname : '',
     device: isDevice ? `${devmajor}:${devminor}` : '',
