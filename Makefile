@@ -47,22 +47,23 @@ test-e2e: install tools ## Run the tests against a whole development cluster
 tools: install ## Get the programs that the tests and the cluster run (Kubernetes, containerd, Nydus, …) into the cache
 	node hack/tools/main.ts
 
-cluster-up: install tools ## Start the development cluster, with Slipstream in it
-	node hack/cluster/main.ts up
+cluster-up: install ## Start the development cluster (OPTIONS='--nodes 2 --seed' …)
+	node hack/cluster/up.ts $(OPTIONS)
 
 cluster-down: install ## Stop the development cluster
-	node hack/cluster/main.ts down
+	node hack/cluster/down.ts
 
-shell: install ## Open a shell with kubectl and helm set to the development cluster
-	node hack/cluster/main.ts shell
+shell: install ## Open a shell in the development cluster, with kubectl and helm
+	node hack/cluster/shell.ts
 
-demo: install tools ## Show the product at work in a development cluster of its own
+demo: install ## Show the product at work in a cluster of its own, and measure it
 	node hack/demo/main.ts
 
-bench: install tools ## Measure admission latency, memory and conversion
-	node test/bench/main.ts
+bench: install ## Measure the latency of the admission webhook and the memory of its index
+	node test/bench/admission.ts
 
-image: install tools ## Build the container image and push it to $(REGISTRY)
+image: install ## Build the container image and push it (REGISTRY=127.0.0.1:5000 TAG=dev)
+	node hack/tools/main.ts crane
 	node hack/image/main.ts --registry $(REGISTRY) --tag $(TAG)
 
 clean: ## Remove node_modules (tools stay in the cache)

@@ -122,7 +122,6 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
     ...shared,
     policies: caches.policies.store,
     autoscalers: caches.autoscalers.store,
-    images: caches.images.store,
     nodes: caches.nodes.store,
     histories,
     index,

@@ -116,7 +116,7 @@ async function compareStarts(demo: Demo): Promise<Figure[]> {
 }
 
 /** Runs the service under a HorizontalPodAutoscaler and a PrefetchPolicy, and drives load on it until it scales out. */
-async function scaleOut({ client, cluster, image, node }: Demo): Promise<Figure[]> {
+async function scaleOut({ client, cluster, node }: Demo): Promise<Figure[]> {
   heading('Load rises; the second object warms the seed peer before the autoscaler acts');
   await cluster.startSeed();
   const [first] = cluster.nodes;

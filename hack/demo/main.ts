@@ -27,7 +27,7 @@ try {
     await inFreshCluster('start', []);
     await table();
     progress.note('\n▸ The second half needs a Dragonfly peer, which is built once');
-    await ensureTools(DRAGONFLY, progress);
+    await ensureTools(DRAGONFLY, { progress });
     await inFreshCluster('scale-out', ['--seed']);
   }
   await table();

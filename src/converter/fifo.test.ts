@@ -30,7 +30,9 @@ describe('what is written', () => {
     // The process says when it is about to open, long after the writer has begun.
     const reader = spawn('sh', ['-c', `read line; cat ${path}`], { stdio: ['pipe', 'pipe', 'inherit'] });
     const output = text(reader.stdout);
-    const writing = openFifoWriter(path, never).then((writer) => pipeline(Readable.from([Buffer.from('tiny')]), writer));
+    const writing = openFifoWriter(path, never).then((writer) =>
+      pipeline(Readable.from([Buffer.from('tiny')]), writer),
+    );
     reader.stdin.end('go\n');
     await writing;
     assert.equal(await output, 'tiny');

@@ -83,6 +83,11 @@ describe('running nydus-image', () => {
     });
   });
 
+  test('shows none of the bytes that are no text', async () => {
+    const path = await program(`printf 'bad name \\001\\033[31m of a file\\n' >&2; exit 1`);
+    await assert.rejects(runNydusImage(path, ['create'], [], never), /exited with 1: bad name {1,2}\[31m of a file$/);
+  });
+
   test('fails for now when it is killed, as the kernel does when memory is short', async () => {
     const path = await program('kill -KILL $$');
     await assert.rejects(runNydusImage(path, ['create'], [], never), {
@@ -115,6 +120,15 @@ describe('the version of nydus-image', () => {
   test('is the one that it prints', async () => {
     const path = await program(`printf 'nydus-image \\rVersion: \\tv2.2.0\\nGit Commit: \\tabc\\n'`);
     assert.equal(await builderVersion(path, never), 'v2.2.0');
+  });
+
+  test('is told from its file where it knows none, as when it was built from a package', async () => {
+    const version = `printf 'nydus-image \\rVersion: \\tunknown\\n'`;
+    const one = await builderVersion(await program(version), never);
+    const other = await builderVersion(await program(`${version} # another build`), never);
+    assert.match(one, /^nydus-image@sha256:[0-9a-f]{12}$/);
+    assert.notEqual(one, other);
+    assert.equal(one, await builderVersion(await program(version), never));
   });
 
   test('cannot be guessed from other output', () => {

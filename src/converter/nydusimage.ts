@@ -1,6 +1,10 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { isAbsolute } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { ConvertError } from './errors.ts';
@@ -9,7 +13,10 @@ import type { FsVersion } from './nydus.ts';
 /** Bytes of nydus-image's output that are kept for a message. */
 const OUTPUT_KEPT = 8 * 1024;
 const LINES_SHOWN = 8;
+const CHARACTERS_SHOWN = 1000;
 
+/** What stands in for a version where the build knew none. */
+const UNKNOWN_VERSION = 'unknown';
 const VERSION_TIMEOUT_MS = 10_000;
 const VERSION_MAX_BYTES = 64 * 1024;
 
@@ -134,14 +141,20 @@ export async function readReport(path: string): Promise<BuildReport> {
   return { version, blobs, counters: Object.fromEntries(counters) };
 }
 
-/** Version that nydus-image says it is, such as `v2.2.0`. */
+/**
+ * Identity of nydus-image: the version that it says it has, such as `v2.2.0`. One that was built outside of its repository
+ * knows none, and is told from others by the digest of its file.
+ */
 export async function builderVersion(path: string, signal: AbortSignal): Promise<string> {
   const options = { signal, timeout: VERSION_TIMEOUT_MS, maxBuffer: VERSION_MAX_BYTES };
-  const { stdout } = await promisify(execFile)(path, ['--version'], options).catch((error: unknown) => {
+  try {
+    const { stdout } = await promisify(execFile)(path, ['--version'], options);
+    const version = parseVersion(stdout);
+    return version === UNKNOWN_VERSION && isAbsolute(path) ? `nydus-image@${await digestOfFile(path)}` : version;
+  } catch (error) {
     signal.throwIfAborted();
-    throw cannotRun(path, error);
-  });
-  return parseVersion(stdout);
+    throw error instanceof ConvertError ? error : cannotRun(path, error);
+  }
 }
 
 /** The version in what `nydus-image --version` prints. */
@@ -156,6 +169,12 @@ export function parseVersion(text: string): string {
 async function ended(child: ChildProcess): Promise<[number | null, NodeJS.Signals | null]> {
   const [code, killedBy] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
   return [code, killedBy];
+}
+
+async function digestOfFile(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  return `sha256:${hash.digest('hex').slice(0, 12)}`;
 }
 
 function cannotRun(path: string, error: unknown): ConvertError {
@@ -175,6 +194,7 @@ function keepTail(...streams: NodeJS.ReadableStream[]): () => string {
 }
 
 function lastLines(text: string): string {
-  const lines = text.split('\n').flatMap((line) => line.trim() || []);
-  return lines.slice(-LINES_SHOWN).join('; ') || 'it printed nothing';
+  const printable = text.replace(/[^\P{C}\n]+/gu, ' ');
+  const lines = printable.split('\n').flatMap((line) => line.trim() || []);
+  return lines.slice(-LINES_SHOWN).join('; ').slice(-CHARACTERS_SHOWN) || 'it printed nothing';
 }

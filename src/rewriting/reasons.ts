@@ -1,6 +1,6 @@
 /**
  * Why a Pod, or one of its containers, is left as it was. The annotation `slipstream.dev/rewrite`, the counter of
- * admissions and the log carry these words; they are the order of the checks too.
+ * admissions and the log carry these words. They stand in the order in which they are checked.
  */
 export const SkipReason = {
   /** The Pod is the API server's picture of a static Pod: a change of it reaches no kubelet. Never touched at all. */
@@ -21,10 +21,10 @@ export const SkipReason = {
   PolicyNever: 'PolicyNever',
   /** The AcceleratedImage has no verified artifact. */
   NotReady: 'NotReady',
-  /** The tag has moved, and the artifact of what it names now is not verified yet. */
-  ArtifactOutdated: 'ArtifactOutdated',
   /** What the tag names was not confirmed for two intervals. */
   TagStale: 'TagStale',
+  /** The tag has moved, and the artifact of what it names now is not verified yet. */
+  ArtifactOutdated: 'ArtifactOutdated',
   /** The Pod pins another digest than the one that was converted. */
   DigestDiffers: 'DigestDiffers',
   /** The Pod may land on a capable node of a platform that the artifact lacks. */

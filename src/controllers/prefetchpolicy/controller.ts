@@ -1,4 +1,3 @@
-import type { AcceleratedImage } from '../../api/v1alpha1/acceleratedimage.ts';
 import { PrefetchPolicyReason as Reason, WARM } from '../../api/v1alpha1/conditions.ts';
 import type { PrefetchPolicy, PrefetchPolicyStatus } from '../../api/v1alpha1/prefetchpolicy.ts';
 import { evaluate } from '../../autoscaling/evaluate.ts';
@@ -46,7 +45,6 @@ export interface PrefetchPolicyDependencies {
   clock: Clock;
   policies: ReadStore<PrefetchPolicy>;
   autoscalers: ReadStore<HorizontalPodAutoscaler>;
-  images: ReadStore<AcceleratedImage>;
   nodes: ReadStore<Node>;
   /** Recent metrics of each autoscaler, recorded as its status changes. */
   histories: ReadonlyMap<Key, History>;
