@@ -7,7 +7,7 @@ ARG BASE=docker.io/library/node:24-bookworm-slim
 
 # nydus-image from its release. `--build-context nydus=DIRECTORY` takes DIRECTORY/nydus-image instead.
 FROM ${BASE} AS nydus
-ARG TARGETARCH=amd64
+ARG TARGETARCH
 ARG NYDUS_VERSION=2.2.0
 ARG NYDUS_RELEASE=https://github.com/dragonflyoss/nydus/releases/download/v${NYDUS_VERSION}/nydus-static-v${NYDUS_VERSION}-linux-${TARGETARCH}.tgz
 ADD ${NYDUS_RELEASE} /nydus.tgz

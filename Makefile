@@ -5,6 +5,9 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 INSTALLED := node_modules/.package-lock.json
 GENERATORS := hack/generate/crds.ts hack/generate/docs.ts
 
+# A test that hangs fails after half an hour; the longest, in a whole cluster, takes minutes.
+NODE_TEST := node --test --test-timeout=1800000
+
 # Where `make image` pushes to.
 REGISTRY ?= 127.0.0.1:5000
 TAG ?= dev
@@ -32,17 +35,17 @@ check: install ## Check types, lint, format, and that generated files are fresh
 	@for generator in $(GENERATORS); do node $$generator --check || exit 1; done
 
 test: install tools ## Run every test: unit, API server, registry, converter, Dragonfly, end to end
-	node --test 'src/**/*.test.ts' 'hack/**/*.test.ts' 'test/**/*.test.ts'
+	$(NODE_TEST) 'src/**/*.test.ts' 'hack/**/*.test.ts' 'test/**/*.test.ts'
 
 test-unit: install ## Run the tests that start nothing outside Node.js
-	node --test 'src/**/*.test.ts' 'hack/**/*.test.ts' 'test/conventions/*.test.ts'
+	$(NODE_TEST) 'src/**/*.test.ts' 'hack/**/*.test.ts' 'test/conventions/*.test.ts'
 
 test-api: install ## Run the tests against a real kube-apiserver
 	node hack/tools/main.ts etcd kube-apiserver kubectl helm
-	node --test 'test/api/**/*.test.ts'
+	$(NODE_TEST) 'test/api/**/*.test.ts'
 
 test-e2e: install tools ## Run the tests against a whole development cluster
-	node --test 'test/e2e/**/*.test.ts'
+	$(NODE_TEST) 'test/e2e/**/*.test.ts'
 
 tools: install ## Get the programs that the tests and the cluster run (Kubernetes, containerd, Nydus, …) into the cache
 	node hack/tools/main.ts

@@ -1,4 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { toolPath } from '../tools/locate.ts';
 import { answers } from './control-plane.ts';
@@ -63,6 +64,7 @@ export async function startSeed(layout: Layout, enter: string[]): Promise<Part[]
     name: SEED_PARTS[0],
     command: [...enter, process.execPath, SCHEDULER_DOUBLE, '--listen', SCHEDULER],
     log: logOf(layout, SEED_PARTS[0]),
+    ready: () => listens(SCHEDULER),
   });
   const seed = await startPart({
     name: SEED_PARTS[1],
@@ -81,4 +83,19 @@ export async function startSeed(layout: Layout, enter: string[]): Promise<Part[]
     ready: () => answers(SEED.pingUrl),
   });
   return [scheduler, seed];
+}
+
+/** Whether something takes connections at `host:port`. */
+function listens(address: string): Promise<boolean> {
+  const [host = '', port] = address.split(':');
+  return new Promise((resolve) => {
+    const socket = connect({ host, port: Number(port), timeout: 1_000 });
+    const settle = (listening: boolean): void => {
+      socket.destroy();
+      resolve(listening);
+    };
+    socket.once('connect', () => settle(true));
+    socket.once('timeout', () => settle(false));
+    socket.once('error', () => settle(false));
+  });
 }

@@ -40,6 +40,8 @@ try {
   const cluster = await openCluster();
   const node = cluster.nodes.at(-1);
   if (node === undefined) throw new Error('the cluster has no node');
+  // The first half is about the image alone: every byte comes from the registry itself.
+  if (cluster.options.seed) await cluster.control('dfdaemon', 'stop');
   const client = loadKubeClient({ userAgent: 'slipstream-demo' });
   const image = await makeInferenceImage(progress);
   const demo = { client, cluster, image, node };

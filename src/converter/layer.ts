@@ -13,7 +13,7 @@ import { ConvertError, explain, explained } from './errors.ts';
 import { makeFifos, openFifoReader, openFifoWriter } from './fifo.ts';
 import { callOptions, type ConversionJob } from './job.ts';
 import type { BlobLayer } from './manifest.ts';
-import { createArguments, readReport, runNydusImage } from './nydusimage.ts';
+import { createArguments, NydusImageError, readReport, runNydusImage } from './nydusimage.ts';
 import { keepTail, withTail } from './tail.ts';
 import { extractTree } from './tree.ts';
 
@@ -175,29 +175,33 @@ async function push(stream: Readable, upload: BlobUpload, job: ConversionJob, si
  * digest was a lie, so then the source is read once more, to blame the right one.
  */
 async function causeOf(error: unknown, layer: Descriptor, job: ConversionJob, signal: AbortSignal): Promise<unknown> {
-  const { registry, source } = job;
-  const what = `layer ${layer.digest} of ${formatReference(source.reference)}`;
+  const what = `layer ${layer.digest} of ${formatReference(job.source.reference)}`;
   if (error instanceof RegistryError) {
     return explain(error, 'source', `read ${what}`);
   }
-  const fromTarget = error instanceof ConvertError && error.cause instanceof RegistryError;
-  if (fromTarget) {
+  const isFromTarget = error instanceof ConvertError && !(error instanceof NydusImageError);
+  if (isFromTarget) {
     return error;
   }
-  await explained('source', `read ${what}`, async () => {
-    const stream = await registry.blob(source.reference, layer, callOptions(source, signal));
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      job.traffic.read += chunk.length;
-    }
-  });
+  const isKilled = error instanceof NydusImageError && error.killed;
+  await (isKilled ? undefined : readAgain(layer, what, job, signal));
   if (error instanceof ConvertError) {
-    return new ConvertError(error.reason, `convert ${what}: ${error.message}`, {
-      permanent: error.permanent,
-      cause: error,
-    });
+    const { reason, permanent } = error;
+    return new ConvertError(reason, `convert ${what}: ${error.message}`, { permanent, cause: error });
   }
   const why = error instanceof Error ? error.message : String(error);
   return new ConvertError('ConversionFailed', `decompress ${what}: ${why}`, { cause: error });
+}
+
+/** Reads a layer for its digest alone. */
+async function readAgain(layer: Descriptor, what: string, job: ConversionJob, signal: AbortSignal): Promise<void> {
+  const { registry, source, traffic } = job;
+  await explained('source', `read ${what}`, async () => {
+    const stream = await registry.blob(source.reference, layer, callOptions(source, signal));
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      traffic.read += chunk.length;
+    }
+  });
 }
 
 function isBrokenPipe(error: unknown): boolean {

@@ -83,11 +83,23 @@ export function mergeArguments({ bootstraps, bootstrap, report }: MergeOptions):
   ];
 }
 
+/** nydus-image ran and failed. Worth another attempt: what it lacked may be there then. */
+export class NydusImageError extends ConvertError {
+  override name = 'NydusImageError';
+  /** Whether it was killed, so that its input is not to blame. */
+  readonly killed: boolean;
+
+  constructor(message: string, killed: boolean) {
+    super('ConversionFailed', message, { permanent: false });
+    this.killed = killed;
+  }
+}
+
 /**
  * Runs nydus-image to its end.
  * @param prefetch absolute paths for the tree's prefetch table. Given on standard input, one a line: with none of them
  *   nothing is prefetched, where the converters upstream say "/" and have nydusd fetch the whole image.
- * @throws ConvertError of reason ConversionFailed, worth another attempt, with the last lines that it printed.
+ * @throws NydusImageError with the last lines that it printed, or ConvertError where it cannot be run.
  */
 export async function runNydusImage(
   path: string,
@@ -97,7 +109,7 @@ export async function runNydusImage(
 ): Promise<void> {
   signal.throwIfAborted();
   const child = spawn(path, args, { stdio: 'pipe', signal, killSignal: 'SIGKILL' });
-  const output = keepTail(child.stdout, child.stderr);
+  const output = keepOutput(child.stdout, child.stderr);
   // It may end before it has read its input; then its exit tells more than the broken pipe.
   child.stdin.on('error', () => undefined);
   child.stdin.end(prefetch.join('\n'));
@@ -108,9 +120,7 @@ export async function runNydusImage(
   signal.throwIfAborted();
   if (code !== 0) {
     const how = killedBy === null ? `exited with ${code}` : `was killed by ${killedBy}`;
-    throw new ConvertError('ConversionFailed', `nydus-image ${args[0]} ${how}: ${lastLines(output())}`, {
-      permanent: false,
-    });
+    throw new NydusImageError(`nydus-image ${args[0]} ${how}: ${lastLines(output())}`, killedBy !== null);
   }
 }
 
@@ -182,7 +192,7 @@ function cannotRun(path: string, error: unknown): ConvertError {
   return new ConvertError('ConversionFailed', `cannot run nydus-image at ${path}: ${why}`, { permanent: false });
 }
 
-function keepTail(...streams: NodeJS.ReadableStream[]): () => string {
+function keepOutput(...streams: NodeJS.ReadableStream[]): () => string {
   let tail = '';
   for (const stream of streams) {
     stream.setEncoding('utf8');

@@ -60,31 +60,38 @@ export async function resolveSource(reference: Reference, wanted: string[], opti
   }
   const chosen = choosePlatforms(reference, manifest, wanted);
   const images = await Promise.all(
-    chosen.map(async ({ name, entry }) => {
+    chosen.map(async ({ name, entry, platform }) => {
       const child = await fetchManifest({ ...reference, digest: entry.digest }, options);
       if (isIndex(child.manifest)) {
         throw notAnImage(reference, `its entry for ${name} is another index`);
       }
-      return { ...(await readImage(reference, child.descriptor, child.manifest, options)), name };
+      const image = await readImage(reference, child.descriptor, child.manifest, options);
+      return { ...image, name, platform };
     }),
   );
   return { digest: descriptor.digest, images };
 }
 
+interface Choice {
+  name: string;
+  entry: Descriptor;
+  platform: Platform;
+}
+
 /** The entry of an index for every wanted platform: the first one that is no Nydus image of an earlier conversion. */
-function choosePlatforms(reference: Reference, index: Index, wanted: string[]): { name: string; entry: Descriptor }[] {
+function choosePlatforms(reference: Reference, index: Index, wanted: string[]): Choice[] {
   const entries = index.manifests.filter((entry) => entry.artifactType !== ARTIFACT_TYPE);
   return wanted.map((name) => {
     const platform = parsePlatform(name);
     const entry = entries.find((e) => e.platform !== undefined && samePlatform(e.platform, platform));
-    if (entry === undefined) {
+    if (entry?.platform === undefined) {
       throw platformMissing(
         reference,
         wanted,
         entries.flatMap((e) => e.platform ?? []),
       );
     }
-    return { name, entry };
+    return { name, entry, platform: entry.platform };
   });
 }
 

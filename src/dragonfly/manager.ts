@@ -166,7 +166,8 @@ function coldBlobs(states: readonly BlobState[], scope: PreheatScope): BlobState
 
 function explain(id: number, view: Job | 'lost', cold: readonly BlobState[]): string {
   const [first] = cold;
-  const missing = `${cold.length} ${cold.length === 1 ? 'blob is' : 'blobs are'} not warm, such as: ${first?.message ?? first?.digest}`;
+  const count = new Set(cold.map(({ digest }) => digest)).size;
+  const missing = `${count} ${count === 1 ? 'blob is' : 'blobs are'} not warm, such as: ${first?.message ?? first?.digest}`;
   if (view === 'lost') {
     return `the Dragonfly manager has lost job ${id}, and ${missing}`;
   }

@@ -15,6 +15,8 @@ export interface NodeFacts {
   readonly hasHandler: boolean;
   readonly ready: boolean;
   readonly taints: readonly Taint[];
+  /** Those of the taints that say what the node is for, rather than what state it is in. */
+  readonly lastingTaints: readonly Taint[];
 }
 
 /** Where a Pod's own spec lets it run. Plain JSON: it is the key of the cache too. */
@@ -122,6 +124,7 @@ function readNode(node: unknown, handler: string): NodeFacts {
       .map((condition) => fieldsOf(condition))
       .some((condition) => condition['type'] === 'Ready' && condition['status'] === 'True'),
     taints: spec['unschedulable'] === true ? [...taints, UNSCHEDULABLE] : taints,
+    lastingTaints: taints.filter((taint) => !isPassing(taint)),
   };
 }
 
@@ -171,10 +174,7 @@ function isAllowed(node: NodeFacts, { nodeName, nodeSelector, terms, tolerations
     (os === undefined || node.platform.startsWith(`${os}/`)) &&
     nodeSelector.every(([key, value]) => node.labels.get(key) === value) &&
     (terms === undefined || terms.some((term) => matchesTerm(term, node.name, node.labels))) &&
-    toleratesAll(
-      tolerations,
-      node.taints.filter((taint) => !isPassing(taint)),
-    )
+    toleratesAll(tolerations, node.lastingTaints)
   );
 }
 

@@ -183,10 +183,13 @@ describe('the chart on a real API server', () => {
   });
 });
 
-test('the CRDs of the chart are those of the repository', async () => {
+test('the chart carries the CRDs and the version of the repository', async () => {
+  const root = fileURLToPath(new URL('../..', import.meta.url));
   for (const name of ['acceleratedimages', 'prefetchpolicies']) {
     const file = `crds/slipstream.dev_${name}.yaml`;
-    const root = fileURLToPath(new URL('../..', import.meta.url));
     assert.equal(await readFile(join(CHART, 'files', file), 'utf8'), await readFile(join(root, file), 'utf8'));
   }
+  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
+  const chart = load(await readFile(join(CHART, 'Chart.yaml'), 'utf8')) as { version: string; appVersion: string };
+  assert.deepEqual([chart.version, chart.appVersion], [version, version]);
 });

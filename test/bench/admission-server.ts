@@ -20,8 +20,6 @@ export interface Listening {
 
 /** What the process has used since it started. */
 export interface Usage {
-  /** Bytes. */
-  rss: number;
   /** CPU time in seconds. */
   cpu: number;
 }
@@ -38,7 +36,7 @@ server.setCertificate(contents);
 const stop = new AbortController();
 process.on('message', () => {
   const { user, system } = process.cpuUsage();
-  process.send?.({ rss: process.memoryUsage.rss(), cpu: (user + system) / 1e6 } satisfies Usage);
+  process.send?.({ cpu: (user + system) / 1e6 } satisfies Usage);
 });
 process.on('disconnect', () => stop.abort());
 const running = server.run(stop.signal);

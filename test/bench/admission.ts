@@ -68,14 +68,10 @@ async function measureHandler(): Promise<void> {
     const send = (i: number): Promise<void> => review(pool, bodies[i % PODS] ?? '', i % PODS);
     // Connections and compiled code, as they are in a process that has run for a while.
     await openLoop(300, seconds, send);
-    const idle = await usageOf(server);
     let errors = 0;
     for (const rate of RATES) {
       errors += await measureRate(rate, send, server);
     }
-    const { rss } = await usageOf(server);
-    printFigure({ figure: 'admission.rss', at: 'idle', unit: 'MiB', values: [idle.rss / 2 ** 20] });
-    printFigure({ figure: 'admission.rss', at: 'after load', unit: 'MiB', values: [rss / 2 ** 20] });
     printFigure({ figure: 'admission.errors', at: '', unit: 'count', values: [errors] });
     await pool.close();
   } finally {

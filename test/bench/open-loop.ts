@@ -2,14 +2,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 /** What came of a load. */
 export interface LoadResult {
-  /** Milliseconds from the moment a request was due to its answer. */
+  /** Milliseconds from the sending of a request to its answer. */
   latencies: number[];
   errors: number;
 }
 
 /**
- * Sends requests at a given rate, however long the answers take: what is late counts from the moment it was due, so that a
- * stall is not hidden (coordinated omission). Intervals are exponential, as those of independent callers, from a fixed seed.
+ * Sends requests at a given rate, however long the answers take: no request waits for the answer to another, so that a stall
+ * is not hidden (coordinated omission). Waiting for a connection counts. Intervals are exponential, as those of independent
+ * callers, from a fixed seed.
  */
 export async function openLoop(
   perSecond: number,
@@ -27,10 +28,10 @@ export async function openLoop(
     if (wait > 0) {
       await delay(wait);
     }
-    const dueAt = started + due;
+    const sentAt = performance.now();
     underWay.push(
       send(i).then(
-        () => void latencies.push(performance.now() - dueAt),
+        () => void latencies.push(performance.now() - sentAt),
         () => {
           errors += 1;
         },

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { request } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { buffer } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 import type { Blob } from '../../src/dragonfly/provider.ts';
 import type { SeedPeer } from '../support/dfdaemon.ts';
-import { PIECE, ask, startWorld } from './world.ts';
+import { digestOf } from '../support/distribution.ts';
+import { PIECE, ask, readUntilFinished, startWorld } from './world.ts';
 import type { World } from './world.ts';
 
 // What src/dragonfly takes for granted of dfdaemon, and what it is careful not to: a new version of it is tried here first.
@@ -47,13 +52,22 @@ test('one byte costs the origin one piece', async () => {
   assert.ok(world.origin.bytes(layer.digest) <= PIECE + 1, `${world.origin.bytes(layer.digest)}`);
 });
 
-test('a task is called finished after a single byte of it', async () => {
+test('a task is called finished after the first read of a part of it', async () => {
   const layer = await layerOf(3 * PIECE);
   const first = await drained(ask(seed, layer, BYTE));
   assert.equal(first.headers.get('x-dragonfly-task-download-finished'), null);
-  const second = await drained(ask(seed, layer, BYTE));
-  assert.equal(second.headers.get('x-dragonfly-task-download-finished'), 'true');
+  await readUntilFinished(seed, layer);
   assert.ok(world.origin.bytes(layer.digest) < 2 * PIECE);
+});
+
+test('who pulls through the proxy, as nydusd does, gets the same task as who pulls from it as a mirror', async () => {
+  const layer = await layerOf(3 * PIECE);
+  await drained(ask(seed, layer, {}));
+  const bytes = world.origin.bytes();
+  const pulled = await throughProxy(seed, layer);
+  assert.equal(`sha256:${pulled.headers['x-dragonfly-task-id']?.toString()}`, layer.digest);
+  assert.equal(digestOf(await buffer(pulled)), layer.digest);
+  assert.equal(world.origin.bytes(), bytes);
 });
 
 test('without an origin a seed serves the pieces that it has, and only those', async () => {
@@ -91,4 +105,13 @@ for (const status of [401, 403, 404]) {
       world.origin.refuseWith(undefined);
     }
   });
+}
+
+/** Asks for a blob by its whole URL, as a client of an HTTP proxy does. */
+async function throughProxy({ url }: SeedPeer, blob: Blob): Promise<IncomingMessage> {
+  const { hostname, port } = new URL(url);
+  const { host } = new URL(blob.url);
+  const sent = request({ hostname, port, path: blob.url, headers: { host } }).end();
+  const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+  return answer;
 }

@@ -7,7 +7,8 @@ import { startScheduler } from '../doubles/dragonfly-scheduler.ts';
 import { startCountingOrigin } from '../support/counting-origin.ts';
 import type { CountingOrigin } from '../support/counting-origin.ts';
 import { startSeedPeer } from '../support/dfdaemon.ts';
-import type { SeedPeer } from '../support/dfdaemon.ts';
+import type { SeedPeer, SeedPeerOptions } from '../support/dfdaemon.ts';
+import { until } from '../support/until.ts';
 import { digestOf, startDistribution } from '../support/distribution.ts';
 
 /** The piece length of blobs up to 2 GB. */
@@ -29,7 +30,7 @@ export interface World extends AsyncDisposable {
 }
 
 /** Starts the registry and as many seed peers. */
-export async function startWorld(seedCount: number): Promise<World> {
+export async function startWorld(seedCount: number, options: Partial<SeedPeerOptions> = {}): Promise<World> {
   await using stack = new AsyncDisposableStack();
   const directory = await mkdtemp(join(tmpdir(), 'df-'));
   stack.defer(() => rm(directory, { recursive: true, force: true }));
@@ -41,7 +42,9 @@ export async function startWorld(seedCount: number): Promise<World> {
     const name = `seed-${i}`;
     await mkdir(join(directory, name));
     seeds.push(
-      stack.use(await startSeedPeer({ name, directory: join(directory, name), scheduler: scheduler.address })),
+      stack.use(
+        await startSeedPeer({ ...options, name, directory: join(directory, name), scheduler: scheduler.address }),
+      ),
     );
   }
   const moved = stack.move();
@@ -84,4 +87,14 @@ export async function startWorld(seedCount: number): Promise<World> {
 export async function ask(seed: { url: string }, blob: Blob, headers: Record<string, string>): Promise<Response> {
   const { origin, pathname } = new URL(blob.url);
   return await fetch(new URL(pathname, seed.url), { headers: { 'x-dragonfly-registry': origin, ...headers } });
+}
+
+/** Reads the first bytes of a blob, again and again until the seed says that its task has finished downloading. */
+export async function readUntilFinished(seed: { url: string }, blob: Blob): Promise<void> {
+  // The mark is made just after the answer was sent.
+  await until('the seed calls the task finished', async () => {
+    const answer = await ask(seed, blob, { range: 'bytes=0-999', 'x-dragonfly-prefetch': 'false' });
+    await answer.arrayBuffer();
+    return answer.headers.get('x-dragonfly-task-download-finished') === 'true';
+  });
 }
