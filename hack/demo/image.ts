@@ -35,7 +35,7 @@ export async function makeInferenceImage(progress: Progress): Promise<InferenceI
     ['requirements.txt', 'make_model.py', 'app.py'].map((name) => readFile(join(SERVICE, name))),
   );
   const key = createHash('sha256').update(JSON.stringify([SUITE, PYTHON, PACKAGES]));
-  files.forEach((file) => key.update(file));
+  for (const file of files) key.update(file);
   const folder = join(cacheDirectory(), 'images', `inference-${key.digest('hex').slice(0, 12)}`);
   if (!existsSync(folder)) {
     const work = await mkdtemp(join(tmpdir(), 'slipstream-inference-'));
@@ -86,8 +86,18 @@ async function makeLayers(work: string, out: string, progress: Progress): Promis
     runLogged(
       'unshare',
       [
-        ...['--mount', '--pid', '--fork', `--root=${root}`, '--mount-proc', '--'],
-        ...['env', `PYTHONPATH=/${FOLDER}/packages`, 'python3', '-B', '/tmp/make_model.py', `/${FOLDER}`],
+        '--mount',
+        '--pid',
+        '--fork',
+        `--root=${root}`,
+        '--mount-proc',
+        '--',
+        'env',
+        `PYTHONPATH=/${FOLDER}/packages`,
+        'python3',
+        '-B',
+        '/tmp/make_model.py',
+        `/${FOLDER}`,
       ],
       { log },
     ),

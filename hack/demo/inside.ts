@@ -71,6 +71,8 @@ async function convert({ client }: Demo): Promise<Figure[]> {
     return condition?.status === 'True' ? status : undefined;
   });
   progress.note(await kubectl('get', 'acceleratedimages', NAME));
+  // Its finished Pod would keep the node from being emptied.
+  await kubectl('delete', 'jobs', '--selector', 'app.kubernetes.io/managed-by=slipstream', '--wait');
   const seconds = Number.parseFloat(ready.conversion?.timings?.total ?? 'NaN');
   return [
     figure('convert.wall', 's', [seconds]),

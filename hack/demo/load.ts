@@ -1,7 +1,13 @@
+import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { predict } from './service.ts';
 
 const MAX_IN_FLIGHT = 64;
+const SAMPLES = 20;
+/** What the command line of the service's processes holds. */
+const SERVICE = '/opt/inference/app.py';
+/** USER_HZ, which is 100 on every Linux platform that Kubernetes runs on. */
+const TICKS_PER_SECOND = 100;
 
 /** An open-loop load that ramps up; it ends with the signal, or when its time is over. */
 export interface Ramp {
@@ -10,7 +16,7 @@ export interface Ramp {
   to: number;
   seconds: number;
   /** Addresses to send to, in turns; asked for at every request. */
-  addresses(): readonly string[];
+  addresses: () => readonly string[];
   signal: AbortSignal;
 }
 
@@ -50,13 +56,28 @@ export async function sendRamp({
   return counts;
 }
 
-/** Seconds that one request takes the service, alone: the median of a few. */
-export async function secondsPerRequest(address: string): Promise<number> {
-  const times: number[] = [];
-  for (let seed = 0; seed < 20; seed += 1) {
-    const since = performance.now();
+/**
+ * CPU seconds that one request costs the service, told from what its processes have used before and after a few. How long
+ * an answer takes says nothing of that on a busy machine.
+ */
+export async function cpuSecondsPerRequest(address: string): Promise<number> {
+  const before = await cpuSeconds();
+  for (let seed = 0; seed < SAMPLES; seed += 1) {
     await predict(address, seed);
-    times.push((performance.now() - since) / 1000);
   }
-  return times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)] ?? 0;
+  return ((await cpuSeconds()) - before) / SAMPLES;
+}
+
+/** CPU seconds that all processes of the service have used so far (proc(5), stat: utime and stime). */
+async function cpuSeconds(): Promise<number> {
+  let ticks = 0;
+  for (const pid of await readdir('/proc')) {
+    const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    if (command.includes(SERVICE)) {
+      const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+      const [utime, stime] = stat.slice(stat.lastIndexOf(')')).split(' ').slice(12, 14).map(Number);
+      ticks += (utime ?? 0) + (stime ?? 0);
+    }
+  }
+  return ticks / TICKS_PER_SECOND;
 }

@@ -4,7 +4,7 @@ import type { KubeClient } from '../../src/kube/client.ts';
 import { deployments, pods, prefetchPolicies } from '../../src/kube/resources.ts';
 import type { Deployment, Pod } from '../../src/kube/resources.ts';
 import type { Cluster } from '../cluster/cluster.ts';
-import { secondsPerRequest, sendRamp } from './load.ts';
+import { cpuSecondsPerRequest, sendRamp } from './load.ts';
 
 const NAMESPACE = 'default';
 const NAME = 'inference';
@@ -37,7 +37,7 @@ export async function driveScaleOut(client: KubeClient, cluster: Cluster): Promi
   const addresses = async (): Promise<string[]> =>
     (await listPods(client)).filter(isReady).flatMap((pod) => pod.status?.podIP ?? []);
   let targets = await addresses();
-  const cost = await secondsPerRequest(targets[0] ?? '');
+  const cost = await cpuSecondsPerRequest(targets[0] ?? '');
   const atTarget = TARGET_CORES / cost;
   const load = new AbortController();
   const loadStarted = Date.now();

@@ -68,7 +68,7 @@ async function readyReason(resource: Resource<WithConditions>, name: string, rea
 async function accelerate(name: string, image: string, source: object = {}, spec: object = {}): Promise<void> {
   await operator.client.create(acceleratedImages, {
     metadata: { namespace, name },
-    spec: { source: { image, ...source }, ...spec } as never,
+    spec: { source: { image, ...source }, ...spec },
   });
 }
 
@@ -161,7 +161,7 @@ test('two objects that ask for the same conversion share one Job', async () => {
 test('a policy for an autoscaler that does not exist says AutoscalerNotFound', async () => {
   await operator.client.create(prefetchPolicies, {
     metadata: { namespace, name: 'orphan' },
-    spec: { horizontalPodAutoscalerRef: { name: 'nowhere' } } as never,
+    spec: { horizontalPodAutoscalerRef: { name: 'nowhere' } },
   });
   assert.match(await readyReason(prefetchPolicies, 'orphan', 'AutoscalerNotFound'), /team-a\/nowhere/);
 });
@@ -189,7 +189,7 @@ test('Dragonfly being down is ProviderUnreachable, and the decision is recorded 
   await scalingOut('busy', `${registry.host}/team/busy:1`);
   await operator.client.create(prefetchPolicies, {
     metadata: { namespace, name: 'busy' },
-    spec: { horizontalPodAutoscalerRef: { name: 'busy' } } as never,
+    spec: { horizontalPodAutoscalerRef: { name: 'busy' } },
   });
   await readyReason(prefetchPolicies, 'busy', 'ProviderUnreachable');
   const { status } = await operator.client.get(prefetchPolicies, { namespace, name: 'busy' });
@@ -213,7 +213,7 @@ test('a policy in DryRun decides and says what it would warm, and asks no seed p
 test('a policy that names no provider of the configuration says ProviderUnknown and which there are', async () => {
   await operator.client.create(prefetchPolicies, {
     metadata: { namespace, name: 'unknown-provider' },
-    spec: { horizontalPodAutoscalerRef: { name: 'busy' }, warm: { provider: 'other' } } as never,
+    spec: { horizontalPodAutoscalerRef: { name: 'busy' }, warm: { provider: 'other' } },
   });
   assert.match(await readyReason(prefetchPolicies, 'unknown-provider', 'ProviderUnknown'), /default/);
 });

@@ -117,7 +117,7 @@ test('a policy warms exactly the blobs of the next Pod, sees an eviction, and wa
   });
   await client.create(prefetchPolicies, {
     metadata: { namespace, name },
-    spec: { horizontalPodAutoscalerRef: { name } } as never,
+    spec: { horizontalPodAutoscalerRef: { name } },
   });
   const { clock, reconcile } = await world();
 

@@ -76,6 +76,18 @@ describe('the artifact of an image', () => {
   });
 });
 
+test('paths to prefetch are in the tree of the image alone, so that its layers stay the same', async () => {
+  await pushImage(host, 'prefetch', '1', [rich]);
+  succeeded(await harness.convert('prefetch:1', 'prefetch:without'));
+  const request = { prefetchPaths: ['/usr/bin/tool'], optionsHash: 'prefetch' };
+  succeeded(await harness.convert('prefetch:1', 'prefetch:with', { request }));
+  const [without, some] = await Promise.all(
+    ['without', 'with'].map(async (tag) => (await harness.manifest<Manifest>('prefetch', tag)).layers),
+  );
+  assert.deepEqual(some?.slice(0, -1), without?.slice(0, -1));
+  assert.notEqual(some?.at(-1)?.digest, without?.at(-1)?.digest);
+});
+
 describe('the result of a conversion', () => {
   test('says what was made, of what, and what it took', async () => {
     const image = buildImage([layerOf(await buildTar([file('big', noise(2 << 20, 'result'))]), 'none')]);

@@ -70,7 +70,7 @@ test('kill -9 of the leader during a conversion: one Job, the same digest, a new
   const old = await leader(world);
   await world.client.create(acceleratedImages, {
     metadata: { namespace, name: 'large' },
-    spec: { source: { image } } as never,
+    spec: { source: { image } },
   });
   await until('the conversion runs', async () => {
     const { status } = await world.client.get(acceleratedImages, { namespace, name: 'large' });
@@ -110,7 +110,7 @@ test('kill -9 of the leader during a conversion: one Job, the same digest, a new
   // The same source converted once more, elsewhere, has the same digest: what was interrupted is what would have been.
   await world.client.create(acceleratedImages, {
     metadata: { namespace, name: 'again' },
-    spec: { source: { image }, target: { repository: `${REGISTRY}/e2e/again` } } as never,
+    spec: { source: { image }, target: { repository: `${REGISTRY}/e2e/again` } },
   });
   const again = await ready(world, 'again');
   assert.equal(again.status?.artifact?.digest, converted.status?.artifact?.digest);

@@ -29,7 +29,7 @@ export async function openWorld(): Promise<World> {
 export async function accelerate({ client }: World, name: string, image: string): Promise<AcceleratedImage> {
   await client.apply(
     acceleratedImages,
-    { metadata: { namespace, name }, spec: { source: { image } } as never },
+    { metadata: { namespace, name }, spec: { source: { image } } },
     { fieldManager: 'e2e' },
   );
   return await ready({ client }, name);
