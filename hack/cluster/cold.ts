@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { toolPath } from '../tools/locate.ts';
 import type { ClusterNode } from './cluster.ts';
+import { PAUSE_IMAGE } from './layout.ts';
 import { NODE_PATHS } from './node-config.ts';
 
 const TIMEOUT_MS = 120_000;
@@ -120,6 +121,16 @@ async function staleChunks(node: ClusterNode, needed: Set<string>): Promise<stri
 }
 
 /**
+ * Collects garbage at once, which removing an image alone does some time later. (`ctr content prune` would do so too, and
+ * drop the layers of images that stay: a sandbox image that is yet to be unpacked for another runtime could not be.)
+ */
+async function collectGarbage(node: ClusterNode): Promise<void> {
+  const name = 'slipstream.invalid/garbage:1';
+  await ctr(node, 'images', 'tag', '--force', PAUSE_IMAGE, name);
+  await ctr(node, 'images', 'rm', '--sync', name);
+}
+
+/**
  * Makes a node forget every image that no running container needs: images, content, snapshots, nydusd's chunks, and
  * the kernel's page cache. Returns when all is really gone; throws with what is not after two minutes.
  */
@@ -128,8 +139,7 @@ export async function coldNode(node: ClusterNode): Promise<void> {
   for (;;) {
     const { images, stopped, blobs, snapshots, needed } = await holdings(node);
     if (images.length > 0) await ctr(node, 'images', 'rm', ...images);
-    // Collects garbage at once, which the removal alone does some time later.
-    if (blobs.length > 0 || snapshots.length > 0) await ctr(node, 'content', 'prune', 'references');
+    if (blobs.length > 0 || snapshots.length > 0) await collectGarbage(node);
     const chunks = await staleChunks(node, needed);
     const files = [...new Set(chunks.filter((path) => !path.endsWith(' (deleted)')))];
     if (files.length > 0 && snapshots.length === 0) await node.run(['rm', '-f', '--', ...files]);
