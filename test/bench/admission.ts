@@ -64,8 +64,8 @@ async function measureHandler(): Promise<void> {
     const [{ port, ca }] = (await once(server, 'message')) as [Listening];
     // As an API server: HTTP/1.1 over connections that are kept.
     const pool = new Pool(`https://localhost:${port}`, { connections: 25, connect: { ca }, allowH2: false });
-    const bodies = Array.from({ length: PODS }, (_, i) => bodyOf(i));
-    const send = (i: number): Promise<void> => review(pool, bodies[i % PODS] ?? '', i % PODS);
+    const bodies = Array.from({ length: PODS }, (_, i) => Buffer.from(bodyOf(i)));
+    const send = (i: number): Promise<void> => review(pool, bodies[i % PODS] ?? Buffer.of(), i % PODS);
     // Connections and compiled code, as they are in a process that has run for a while.
     await openLoop(300, seconds, send);
     let errors = 0;
@@ -125,12 +125,12 @@ function bodyOf(i: number): string {
 }
 
 /** Throws where the answer is not the one that this Pod must get. */
-async function review(pool: Pool, body: string, i: number): Promise<void> {
+async function review(pool: Pool, body: Buffer, i: number): Promise<void> {
   const headers = { 'content-type': 'application/json' };
   const answer = await pool.request({ method: 'POST', path: '/mutate-pods?timeout=2s', headers, body });
-  const { response } = (await answer.body.json()) as { response: { uid: string; allowed: boolean; patch?: string } };
-  const patched = response.patch !== undefined;
-  if (answer.statusCode !== 200 || response.uid !== String(i) || !response.allowed || patched !== (i % 5 !== 3)) {
-    throw new Error(`wrong answer to Pod ${i}: ${answer.statusCode} ${JSON.stringify(response)}`);
+  const text = await answer.body.text();
+  const allowed = text.includes(`"response":{"uid":"${i}","allowed":true`);
+  if (answer.statusCode !== 200 || !allowed || text.includes('"patch":') !== (i % 5 !== 3)) {
+    throw new Error(`wrong answer to Pod ${i}: ${answer.statusCode} ${text}`);
   }
 }

@@ -20,26 +20,37 @@ export async function openLoop(
   const latencies: number[] = [];
   let errors = 0;
   const random = randomNumbers(perSecond);
-  const underWay: Promise<void>[] = [];
   const started = performance.now();
-  let due = 0;
-  for (let i = 0; due < seconds * 1000; i += 1) {
+  const idle = Promise.withResolvers<void>();
+  // The loop itself counts as one, so that it is not idle before its end. A list of promises would be garbage to collect.
+  let underWay = 1;
+  const end = (): void => {
+    underWay -= 1;
+    if (underWay === 0) {
+      idle.resolve();
+    }
+  };
+  const measure = async (i: number): Promise<void> => {
+    const sentAt = performance.now();
+    try {
+      await send(i);
+      latencies.push(performance.now() - sentAt);
+    } catch {
+      errors += 1;
+    }
+    end();
+  };
+  for (let i = 0, due = 0; due < seconds * 1000; i += 1) {
     const wait = started + due - performance.now();
     if (wait > 0) {
       await delay(wait);
     }
-    const sentAt = performance.now();
-    underWay.push(
-      send(i).then(
-        () => void latencies.push(performance.now() - sentAt),
-        () => {
-          errors += 1;
-        },
-      ),
-    );
+    underWay += 1;
+    void measure(i);
     due += (-Math.log(1 - random()) / perSecond) * 1000;
   }
-  await Promise.all(underWay);
+  end();
+  await idle.promise;
   return { latencies, errors };
 }
 

@@ -156,6 +156,7 @@ async function warmFor(
     return;
   }
   if (isStillWarm(draft.images, planned, VERIFY_INTERVAL_MS, deps.clock.now())) {
+    markVerified(draft, draft.lastWarmAt);
     return;
   }
   const before = await verifyAll(planned, provider, deps, signal);
@@ -252,9 +253,13 @@ function markWarm(
   if (!images.every((image) => image.state === 'Warm')) {
     return;
   }
-  const at = clock.now().toISOString();
-  draft.lastWarmAt = at;
-  if (draft.decision !== undefined) {
+  draft.lastWarmAt = clock.now().toISOString();
+  markVerified(draft, draft.lastWarmAt);
+}
+
+/** Records on the decision when its images were verified warm, the first time. */
+function markVerified(draft: PrefetchPolicyStatus, at: string | undefined): void {
+  if (draft.decision !== undefined && at !== undefined) {
     draft.decision = withLead({ ...draft.decision, warmVerifiedAt: draft.decision.warmVerifiedAt ?? at });
   }
 }

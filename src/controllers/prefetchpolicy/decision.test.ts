@@ -40,12 +40,14 @@ test('a metric that wavers around the threshold is one decision, not many', () =
   assert.equal(again.expectedReplicas, 3);
 });
 
-test('after a scale-out, or after the cooldown, the next sign is a new decision', () => {
-  assert.equal(
-    decide(decided({ scaledAt: later(1000).toISOString() }), near(), COOLDOWN, later(2000))?.at,
-    later(2000).toISOString(),
-  );
+test('after the cooldown the next sign is a new decision', () => {
   assert.equal(decide(decided(), near(), COOLDOWN, later(COOLDOWN))?.at, later(COOLDOWN).toISOString());
+});
+
+test('after a scale-out only a sign of more replicas than it brought is a new decision', () => {
+  const scaled = decided({ scaledAt: later(1000).toISOString() });
+  assert.equal(decide(scaled, near({ expectedReplicas: 2 }), COOLDOWN, later(2000))?.at, T0.toISOString());
+  assert.equal(decide(scaled, near({ expectedReplicas: 3 }), COOLDOWN, later(2000))?.at, later(2000).toISOString());
 });
 
 test('the scale-out that follows is recorded with the lead of the verified warm over it', () => {

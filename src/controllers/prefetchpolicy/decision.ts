@@ -6,9 +6,9 @@ import { formatSeconds } from '../duration.ts';
 export type Decision = NonNullable<PrefetchPolicyStatus['decision']>;
 
 /**
- * The decision that stands after an evaluation. One decision lasts from the first sign of a scale-out until the
- * HorizontalPodAutoscaler has acted on it, or until nothing has pointed to it for the cooldown: the metric wavering around
- * the threshold must not look like many decisions.
+ * The decision that stands after an evaluation. One decision lasts from the first sign of a scale-out until nothing has
+ * pointed to one for the cooldown, or until more replicas are expected than the scale-out that followed it brought: a metric
+ * that wavers around the threshold, or an autoscaler that still waits for its new Pods, must not look like many decisions.
  */
 export function decide(
   previous: Decision | undefined,
@@ -19,12 +19,12 @@ export function decide(
   if (!evaluation.scaleOutNear) {
     return previous;
   }
-  const open =
-    previous !== undefined &&
-    previous.scaledAt === undefined &&
-    now.getTime() - new Date(previous.at).getTime() < cooldownMs;
-  if (open) {
+  const recent = previous !== undefined && now.getTime() - new Date(previous.at).getTime() < cooldownMs;
+  if (recent && previous.scaledAt === undefined) {
     return { ...previous, expectedReplicas: Math.max(previous.expectedReplicas, evaluation.expectedReplicas) };
+  }
+  if (recent && evaluation.expectedReplicas <= previous.expectedReplicas) {
+    return previous;
   }
   return {
     trigger: 'Autoscaler',
@@ -47,7 +47,8 @@ export function recordScaleOut(decision: Decision | undefined, hpa: HorizontalPo
   if (new Date(scaledAt).getTime() < Math.floor(new Date(decision.at).getTime() / 1000) * 1000) {
     return decision;
   }
-  return withLead({ ...decision, scaledAt });
+  const expectedReplicas = Math.max(decision.expectedReplicas, hpa.status?.desiredReplicas ?? 0);
+  return withLead({ ...decision, expectedReplicas, scaledAt });
 }
 
 /** The lead is known once both ends are: warm verified, and scaled out. */
