@@ -136,7 +136,8 @@ export function nydusdConfig(proxy?: NydusProxy): string {
     enable_xattr: true,
     access_pattern: true,
     latest_read_files: true,
-    fs_prefetch: { enable: false },
+    // Only what the artifact lists (spec.conversion.prefetchPaths); all of it would throw the gain of lazy loading away.
+    fs_prefetch: { enable: true, threads_count: 4, prefetch_all: false },
   });
 }
 

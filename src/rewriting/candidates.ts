@@ -1,7 +1,7 @@
 import type { AcceleratedImage } from '../api/v1alpha1/acceleratedimage.ts';
 import { READY } from '../api/v1alpha1/conditions.ts';
 import { formatReference, parseReference, type Reference } from '../registry/reference.ts';
-import { durationMs } from './duration.ts';
+import { durationMs } from '../api/v1alpha1/duration.ts';
 import { nodePlatform } from './platforms.ts';
 
 /** A verified artifact, as Pods are given it. */
