@@ -1,9 +1,7 @@
 import { AcceleratedImage } from '../../src/api/v1alpha1/acceleratedimage.ts';
 import { PrefetchPolicy } from '../../src/api/v1alpha1/prefetchpolicy.ts';
 import type { HorizontalPodAutoscaler, Job, Node, Pod } from '../../src/kube/resources.ts';
-
-/** Nested overrides: objects merge, everything else replaces. */
-type Overrides = Readonly<Record<string, unknown>>;
+import { merge, type Overrides } from '../support/merge.ts';
 
 const CREATED = '2026-01-01T00:00:00Z';
 
@@ -70,17 +68,4 @@ export function horizontalPodAutoscaler(name: string, overrides: Overrides = {})
 
 function metadata(name: string, namespace: string): Record<string, unknown> {
   return { name, namespace, uid: `uid-${name}`, resourceVersion: '1', generation: 1, creationTimestamp: CREATED };
-}
-
-function merge(base: Overrides, over: Overrides): Record<string, unknown> {
-  const result: Record<string, unknown> = { ...base };
-  for (const [key, value] of Object.entries(over)) {
-    const before = result[key];
-    result[key] = isRecord(before) && isRecord(value) ? merge(before, value) : value;
-  }
-  return result;
-}
-
-function isRecord(value: unknown): value is Overrides {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -12,8 +12,9 @@ import { ReconcileError } from '../reconcile-error.ts';
 import { STALE_CACHE_MS } from '../status-writer.ts';
 import type { StatusWriter } from '../status-writer.ts';
 import { isFinished, isQueued } from './admission-queue.ts';
-import { STEPS, startPass } from './steps.ts';
-import type { Dependencies, StepResult } from './steps.ts';
+import { startPass } from './pass.ts';
+import type { Dependencies, StepResult } from './pass.ts';
+import { STEPS } from './steps.ts';
 import { summarise } from './summary.ts';
 import type { Verdict } from './summary.ts';
 

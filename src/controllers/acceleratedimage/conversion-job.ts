@@ -1,0 +1,158 @@
+import { AcceleratedImageReason as Reason } from '../../api/v1alpha1/conditions.ts';
+import type { Config } from '../../config.ts';
+import { isAlreadyExists, isNotFound } from '../../kube/errors.ts';
+import { jobs } from '../../kube/resources.ts';
+import type { Pod } from '../../kube/resources.ts';
+import { formatReference } from '../../registry/reference.ts';
+import { formatSeconds, parseDuration } from '../duration.ts';
+import { ReconcileError, stalled } from '../reconcile-error.ts';
+import { placeInQueue } from './admission-queue.ts';
+import type { ConversionIdentity } from './identity.ts';
+import { newestProgress } from './job-state.ts';
+import type { JobState } from './job-state.ts';
+import { buildJob } from './job.ts';
+import type { Dependencies, Pass, StepResult } from './pass.ts';
+
+const PROGRESS_INTERVAL_MS = 2000;
+
+export const QUEUE_INTERVAL_MS = 5000;
+
+const LOG_TAIL = { tailLines: 20, limitBytes: 64 * 1024 };
+
+export async function startJob(pass: Pass, deps: Dependencies, identity: ConversionIdentity): Promise<StepResult> {
+  const { image, status, source, target, signal } = pass;
+  const place = placeInQueue(image, deps.jobs.list(), deps.images.list(), deps.config.conversion);
+  if (!place.free) {
+    status.conversion = { hash: identity.hash, phase: 'Queued', queuePosition: place.position };
+    return {
+      next: 'wait',
+      afterMs: QUEUE_INTERVAL_MS,
+      reason: Reason.Queued,
+      message: `${place.position - 1} conversions come first`,
+    };
+  }
+  const job = buildJob(
+    {
+      image,
+      name: identity.jobName,
+      hash: identity.hash,
+      registry: source.registry,
+      convert: {
+        source: formatReference({ ...source, digest: status.source?.digest ?? '' }),
+        target: formatReference(target),
+        platforms: status.source?.platforms?.map((p) => p.platform) ?? [],
+        format: image.spec.conversion.format,
+        compressor: image.spec.conversion.compressor,
+        prefetchPaths: image.spec.conversion.prefetchPaths ?? [],
+        optionsHash: identity.optionsHash,
+        registries: registryOptions(deps.config, [source.registry, target.registry]),
+        reuse: status.artifact === undefined ? [] : [status.artifact.image],
+      },
+    },
+    deps.config,
+  );
+  await deps.client.create(jobs, job, signal).catch((error: unknown) => {
+    if (!isAlreadyExists(error)) {
+      throw error;
+    }
+  });
+  status.conversion = {
+    hash: identity.hash,
+    job: identity.jobName,
+    phase: 'Running',
+    startedAt: deps.clock.now().toISOString(),
+  };
+  return {
+    next: 'wait',
+    afterMs: PROGRESS_INTERVAL_MS,
+    reason: Reason.Converting,
+    message: `Job ${identity.jobName} was created`,
+  };
+}
+
+export async function followProgress(
+  pass: Pass,
+  deps: Dependencies,
+  identity: ConversionIdentity,
+  pod: Pod | undefined,
+): Promise<StepResult> {
+  const { status, signal, log } = pass;
+  const ref = { namespace: pass.image.metadata.namespace, name: pod?.metadata?.name ?? '' };
+  const text =
+    pod === undefined
+      ? ''
+      : await deps.client.podLogs(ref, { container: 'convert', ...LOG_TAIL }, signal).catch((error: unknown) => {
+          log.debug({ err: error, pod: ref.name }, 'the progress of a conversion could not be read');
+          return '';
+        });
+  const progress = newestProgress(text) ?? status.conversion?.progress;
+  status.conversion = {
+    hash: identity.hash,
+    job: identity.jobName,
+    phase: 'Running',
+    startedAt: status.conversion?.startedAt ?? deps.clock.now().toISOString(),
+    ...(progress === undefined
+      ? {}
+      : { progress: { percent: progress.percent, bytesDone: progress.bytesDone, bytesTotal: progress.bytesTotal } }),
+  };
+  const message =
+    progress === undefined ? `Job ${identity.jobName} is starting` : `Job ${identity.jobName}: ${progress.percent}%`;
+  return { next: 'wait', afterMs: PROGRESS_INTERVAL_MS, reason: Reason.Converting, message };
+}
+
+/** What only a person can mend stalls; anything else is tried again with a new Job once the interval has passed. */
+export async function giveUpOrRetry(
+  pass: Pass,
+  deps: Dependencies,
+  identity: ConversionIdentity,
+  failure: JobState & { phase: 'Failed' },
+): Promise<StepResult> {
+  const { status, image, signal } = pass;
+  status.conversion = {
+    hash: identity.hash,
+    job: identity.jobName,
+    phase: 'Failed',
+    message: failure.message.slice(0, 1024),
+  };
+  if (failure.permanent) {
+    throw stalled(failure.reason, failure.message);
+  }
+  const interval = parseDuration(image.spec.source.interval);
+  const dueIn = (failure.finishedAt?.getTime() ?? 0) + interval - deps.clock.now().getTime();
+  if (dueIn > 0) {
+    throw new ReconcileError('waiting', failure.reason, `${failure.message}; tried again in ${formatSeconds(dueIn)}`, {
+      afterMs: dueIn,
+    });
+  }
+  await deleteJob(pass, deps, identity, signal);
+  return {
+    next: 'wait',
+    afterMs: PROGRESS_INTERVAL_MS,
+    reason: Reason.Converting,
+    message: `trying again after: ${failure.message}`,
+  };
+}
+
+export async function deleteJob(
+  pass: Pass,
+  deps: Dependencies,
+  identity: ConversionIdentity,
+  signal: AbortSignal,
+): Promise<void> {
+  const ref = { namespace: pass.image.metadata.namespace, name: identity.jobName };
+  await deps.client.delete(jobs, ref, { propagationPolicy: 'Background' }, signal).catch((error: unknown) => {
+    if (!isNotFound(error)) {
+      throw error;
+    }
+  });
+}
+
+function registryOptions(
+  config: Config,
+  hosts: readonly string[],
+): Record<string, { plainHTTP?: boolean; ca?: string }> {
+  const used = config.registries.filter((registry) => hosts.includes(registry.host));
+  return Object.fromEntries(
+    used.map(({ host, plainHTTP, ca }) => [host, { plainHTTP, ...(ca === undefined ? {} : { ca }) }]),
+  );
+}
