@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { prepareOperatorImage } from '../image/build.ts';
 import { ensurePackages } from '../tools/debian.ts';
 import { ensureTools, isCached } from '../tools/ensure.ts';
 import { createProgress } from '../tools/progress.ts';
@@ -20,7 +21,10 @@ const output = join(work, 'figures');
 try {
   await writeFile(output, '');
   await ensurePackages(IMAGE_BUILD_PACKAGES, progress);
+  await ensureTools(['helm'], { progress });
   await makeInferenceImage(progress);
+  // Out here, where packages can be had: the cluster's namespaces reach nothing else.
+  await prepareOperatorImage({ progress });
   if (isCached(DRAGONFLY)) {
     await inFreshCluster('start,scale-out', ['--seed']);
   } else {
