@@ -175,7 +175,7 @@ async function warmFor(
   try {
     await Promise.all(planned.map((image) => provider.warm(image.warm, { timeoutMs, signal })));
   } catch (error) {
-    draft.images = planned.map((image) => ({ ...unverified(image, 'Pending'), state: 'NotWarm' as const }));
+    draft.images = planned.map((image) => unverified(image, 'NotWarm'));
     throw fromProviderError(error);
   }
   const after = await verifyAll(planned, provider, deps, signal);

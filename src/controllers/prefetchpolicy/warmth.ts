@@ -28,13 +28,13 @@ export function warmth(planned: PlannedImage, states: readonly BlobState[], now:
 }
 
 /** An image before anything is known of its warmth. */
-export function unverified(planned: PlannedImage, state: 'Pending' | 'Warming', warm = 0): WarmImage {
+export function unverified(planned: PlannedImage, state: 'Pending' | 'Warming' | 'NotWarm'): WarmImage {
   return {
     image: planned.image,
     digest: planned.digest,
     platform: planned.platform,
     state,
-    blobs: { total: planned.warm.blobs.length, warm },
+    blobs: { total: planned.warm.blobs.length, warm: 0 },
     bytes: planned.bytes,
   };
 }
