@@ -47,6 +47,8 @@ import { createReviewer } from './webhook/mutate.ts';
 import { createWebhookServer } from './webhook/server.ts';
 
 const LEASE = 'slipstream';
+/** A worker soon has better things to do than to wait for a registry that hangs: the work queue comes back to it. */
+const REGISTRY_TIMEOUTS = { connect: 5000, headers: 10_000, exchange: 20_000 };
 /** Registries are asked again after a second first, and every five minutes at the longest. */
 const REGISTRY_BACKOFF = { baseDelay: 1000, maxDelay: 300_000 };
 
@@ -78,6 +80,7 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
     registries: Object.fromEntries(config.registries.map(({ host, plainHTTP, ca }) => [host, { plainHTTP, ca }])),
     userAgent,
     log,
+    timeouts: REGISTRY_TIMEOUTS,
   });
   const caches = createCaches(client, options);
   const index = createIndex(options, caches);
