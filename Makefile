@@ -13,7 +13,7 @@ REGISTRY ?= 127.0.0.1:5000
 TAG ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install generate check test test-unit test-api test-e2e tools cluster-up cluster-down shell demo bench image clean
+.PHONY: help install generate check test test-unit test-api test-e2e tools cluster-up cluster-down shell demo bench bench-admission image clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,8 +62,12 @@ shell: install ## Open a shell in the development cluster, with kubectl and helm
 demo: install ## Show the product at work in a cluster of its own, and measure it
 	node hack/demo/main.ts
 
-bench: install ## Measure the latency of the admission webhook and the memory of its index
-	node test/bench/admission.ts
+bench: install tools ## Run every benchmark; results are kept in test/bench/results
+	node test/bench/main.ts
+
+bench-admission: install ## Measure the latency of the admission webhook and the cost of its index
+	node hack/tools/main.ts etcd kube-apiserver helm
+	node test/bench/main.ts admission
 
 image: install ## Build the container image and push it (REGISTRY=127.0.0.1:5000 TAG=dev)
 	node hack/tools/main.ts crane

@@ -8,7 +8,7 @@ import { prepareOperatorImage } from '../image/build.ts';
 import { ensurePackages } from '../tools/debian.ts';
 import { ensureTools, isCached } from '../tools/ensure.ts';
 import { createProgress } from '../tools/progress.ts';
-import type { Figure } from './figures.ts';
+import type { Figure } from '../figures.ts';
 import { IMAGE_BUILD_PACKAGES, makeInferenceImage } from './image.ts';
 
 const ROOT = join(import.meta.dirname, '../..');

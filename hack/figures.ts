@@ -1,5 +1,6 @@
-/** One measured figure, as every benchmark of the project prints it: one JSON object on a line. */
+/** One measured figure: what the demo writes to demo.json, and what a benchmark prints as one line of JSON. */
 export interface Figure {
+  /** Such as `admission.handler.p99`. */
   figure: string;
   /** Under which condition, such as a rate or a size; null where there is only one. */
   at: string | null;
@@ -46,6 +47,13 @@ export function median(values: readonly number[]): number {
   return (upper + lower) / 2;
 }
 
+/** The smallest value that at least the share `q` of the values does not exceed (nearest rank); NaN when there are none. */
+export function quantile(values: readonly number[], q: number): number {
+  const sorted = values.toSorted((left, right) => left - right);
+  return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? Number.NaN;
+}
+
+/** Four significant digits tell all that a measurement can. */
 function round(value: number): number {
   return Number(value.toPrecision(4));
 }
