@@ -45,6 +45,7 @@ import { serveCertificate } from './webhook/certificates/serve.ts';
 import { prometheusMetrics } from './webhook/metrics.ts';
 import { createReviewer } from './webhook/mutate.ts';
 import { createWebhookServer } from './webhook/server.ts';
+import type { AllowedClients } from './webhook/server.ts';
 
 const LEASE = 'slipstream';
 /** A worker soon has better things to do than to wait for a registry that hangs: the work queue comes back to it. */
@@ -158,6 +159,7 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
     clock,
     log,
     port: options.webhookPort,
+    clients: allowedClients(config),
   });
   const certificateSecret = { namespace, name: options.certificateSecret };
   serveCertificate(caches.certificates, certificateSecret, webhook, log);
@@ -215,6 +217,10 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
   } finally {
     await Promise.all([registry.close(), client.close()]);
   }
+}
+
+function allowedClients({ webhook: { clientCA, clientNames } }: Config): AllowedClients | undefined {
+  return clientCA === '' ? undefined : { ca: clientCA, names: clientNames };
 }
 
 type Caches = ReturnType<typeof createCaches>;

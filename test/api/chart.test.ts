@@ -12,6 +12,7 @@ import { toolPath } from '../../hack/tools/locate.ts';
 import { Config } from '../../src/config.ts';
 import { type KubeClient, loadKubeClient } from '../../src/kube/client.ts';
 import { type Envtest, startEnvtest } from '../envtest/envtest.ts';
+import { loopbackCertificate } from '../support/loopback-certificate.ts';
 import { CHART, helm, NAMESPACE, objects, only, type Rendered, template, VALUES } from './chart.ts';
 
 const ConfigMap = z.object({ data: z.object({ 'config.yaml': z.string() }) });
@@ -35,7 +36,7 @@ describe('the chart, rendered', () => {
   });
 
   test('every setting arrives in the configuration', async () => {
-    const { registries, providers, conversion, rewriting } = await config(VALUES.full);
+    const { registries, providers, conversion, rewriting, webhook } = await config(VALUES.full);
     assert.deepEqual(registries[0], {
       host: 'registry.test:5000',
       plainHTTP: true,
@@ -53,6 +54,7 @@ describe('the chart, rendered', () => {
     assert.equal(conversion.image, `registry.test/slipstream@sha256:${'0'.repeat(64)}`);
     assert.equal(conversion.maxConcurrent, 8);
     assert.deepEqual(rewriting.extraOwnerKinds, ['Rollout.argoproj.io']);
+    assert.deepEqual(webhook, { clientCA: loopbackCertificate.cert, clientNames: ['kube-apiserver'] });
   });
 
   test('every value is explained in values.yaml', async () => {
@@ -119,6 +121,31 @@ describe('the chart, rendered', () => {
         );
       }
     }
+  });
+
+  test('docs/security.md lists every right of the operator, and no other', async () => {
+    const Rules = z.looseObject({ rules: z.array(z.record(z.string(), z.array(z.string()))) });
+    const rights = objects(await template(VALUES.full))
+      .filter(({ kind }) => kind.endsWith('Role'))
+      .flatMap((role) => {
+        const own = role.metadata.namespace === NAMESPACE ? 'own' : 'named';
+        const where = role.kind === 'ClusterRole' ? 'cluster' : own;
+        return Rules.parse(role).rules.flatMap(({ apiGroups = [], resources = [], verbs = [] }) =>
+          apiGroups.flatMap((group) =>
+            resources.map((resource) => {
+              const [plural, subresource] = resource.split('/');
+              const name = `${plural}${group && `.${group}`}${subresource === undefined ? '' : `/${subresource}`}`;
+              return verbs.map((verb) => `${where} ${name} ${verb}`);
+            }),
+          ),
+        );
+      })
+      .flat();
+    const text = await readFile(join(CHART, '../../docs/security.md'), 'utf8');
+    const documented = [...text.matchAll(/^\| (cluster|own|named) \| `(.+?)` \| ([a-z ]+) \| .+ \|$/gm)].flatMap(
+      ([, where, resource, verbs = '']) => verbs.split(' ').map((verb) => `${where} ${resource} ${verb}`),
+    );
+    assert.deepEqual([...new Set(documented)].toSorted(), [...new Set(rights)].toSorted());
   });
 
   test('uninstalling keeps the CRDs unless told otherwise', async () => {

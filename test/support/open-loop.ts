@@ -16,7 +16,7 @@ export async function openLoop(
   perSecond: number,
   seconds: number,
   send: (i: number) => Promise<void>,
-  signal?: AbortSignal,
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<LoadResult> {
   const latencies: number[] = [];
   let errors = 0;
@@ -41,7 +41,7 @@ export async function openLoop(
     }
     end();
   };
-  for (let i = 0, due = 0; due < seconds * 1000 && signal?.aborted !== true; i += 1) {
+  for (let i = 0, due = 0; due < seconds * 1000 && !signal.aborted; i += 1) {
     const wait = started + due - performance.now();
     if (wait > 0) {
       await delay(wait);
