@@ -3,7 +3,7 @@ SYSTEM_PATH := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 INSTALLED := node_modules/.package-lock.json
-GENERATORS := hack/generate/crds.ts hack/generate/docs.ts
+GENERATORS := hack/generate/crds.ts hack/generate/docs.ts hack/generate/benchmarks.ts
 
 # A test that hangs fails after half an hour; the longest, in a whole cluster, takes minutes.
 NODE_TEST := node --test --test-timeout=1800000
@@ -25,7 +25,7 @@ $(INSTALLED): package-lock.json
 	PATH="$(SYSTEM_PATH)" npm ci --no-audit --no-fund
 	touch $@
 
-generate: install ## Write the CRDs and the API reference from src/api
+generate: install ## Write what is generated: CRDs and API reference from src/api, docs/benchmarks.md from test/bench/results
 	@for generator in $(GENERATORS); do node $$generator || exit 1; done
 
 check: install ## Check types, lint, format, and that generated files are fresh

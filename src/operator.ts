@@ -149,9 +149,15 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
     ...controllerOptions,
     name: 'node',
     workers: 2,
-    reconcile: (key, context) =>
-      reconcileNode(key, { client, nodes: caches.nodes.store, runtimeHandler: config.runtimeHandler }, context),
+    reconcile: (key, context) => reconcileNode(key, nodeDeps, context),
   });
+  const nodeDeps = {
+    client,
+    clock,
+    nodes: caches.nodes.store,
+    runtimeHandler: config.runtimeHandler,
+    clearedAt: new Map<Key, Date>(),
+  };
   caches.nodes.onChange(({ object }) => nodeController.enqueue(keyOf(object)));
 
   const webhook = createWebhookServer({

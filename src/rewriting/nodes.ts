@@ -101,10 +101,14 @@ export class NodeIndex {
   }
 }
 
-/** Whether the node can run Nydus images now: its kubelet reports the runtime handler, and it is Ready. */
-export function isCapable(node: Node, handler: string): boolean {
-  const { hasHandler, ready } = readNode(node, handler);
-  return hasHandler && ready;
+/** Whether the node's kubelet reports the runtime handler (KEP-3857). */
+export function hasHandler(node: Node, handler: string): boolean {
+  return readNode(node, handler).hasHandler;
+}
+
+/** Whether the node is Ready. */
+export function isReady(node: Node): boolean {
+  return readNode(node, '').ready;
 }
 
 function readNode(node: unknown, handler: string): NodeFacts {

@@ -3,10 +3,11 @@ import type { KubeClient } from '../../kube/client.ts';
 import { isNotFound } from '../../kube/errors.ts';
 import { nodes } from '../../kube/resources.ts';
 import type { Node } from '../../kube/resources.ts';
-import { isCapable } from '../../rewriting/nodes.ts';
-import type { ReconcileContext } from '../../runtime/controller.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import type { Outcome, ReconcileContext } from '../../runtime/controller.ts';
 import type { Key } from '../../runtime/object.ts';
 import type { ReadStore } from '../../runtime/store.ts';
+import { HOLD_OFF_MS, labelStep } from './label.ts';
 
 const FIELD_MANAGER = 'slipstream-node';
 
@@ -15,6 +16,9 @@ export interface NodeDependencies {
   nodes: ReadStore<Node>;
   /** Runtime handler that a capable node lists. */
   runtimeHandler: string;
+  clock: Clock;
+  /** When each node lost its label, as far as this process saw it. */
+  clearedAt: Map<Key, Date>;
 }
 
 /**
@@ -23,33 +27,38 @@ export interface NodeDependencies {
  */
 export async function reconcileNode(
   key: Key,
-  { client, nodes: store, runtimeHandler }: NodeDependencies,
+  { client, nodes: store, runtimeHandler, clock, clearedAt }: NodeDependencies,
   { log, signal }: ReconcileContext,
-): Promise<void> {
+): Promise<Outcome> {
   const node = store.get(key);
   if (node === undefined) {
-    return;
+    clearedAt.delete(key);
+    return {};
   }
-  const capable = isCapable(node, runtimeHandler);
-  const labelled = node.metadata.labels?.[NODE_CAPABLE_LABEL] !== undefined;
-  if (capable === labelled) {
-    return;
+  const now = clock.now();
+  const step = labelStep(node, runtimeHandler, clearedAt.get(key), now);
+  if (step === 'wait') {
+    return { requeueAfter: HOLD_OFF_MS };
   }
-  const labels = capable ? { [NODE_CAPABLE_LABEL]: 'true' } : {};
-  await client
-    .apply(
-      nodes,
-      { apiVersion: 'v1', kind: 'Node', metadata: { name: key, uid: node.metadata.uid, labels } },
-      { fieldManager: FIELD_MANAGER, force: true },
-      signal,
-    )
-    .catch((error: unknown) => {
-      if (!isNotFound(error)) {
-        throw error;
-      }
-    });
+  if (step === 'keep') {
+    return {};
+  }
+  const labels = step === 'set' ? { [NODE_CAPABLE_LABEL]: 'true' } : {};
+  const wanted = { apiVersion: 'v1', kind: 'Node', metadata: { name: key, uid: node.metadata.uid, labels } };
+  try {
+    await client.apply(nodes, wanted, { fieldManager: FIELD_MANAGER, force: true }, signal);
+  } catch (error) {
+    if (isNotFound(error)) {
+      return {};
+    }
+    throw error;
+  }
+  if (step === 'clear') {
+    clearedAt.set(key, now);
+  }
   log.info(
-    { node: key, capable, runtimeHandler },
-    capable ? 'the node can run accelerated images' : 'the node cannot run accelerated images any more',
+    { node: key, runtimeHandler },
+    step === 'set' ? 'the node can run accelerated images' : 'the node cannot run accelerated images any more',
   );
+  return {};
 }
