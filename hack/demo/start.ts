@@ -46,7 +46,8 @@ export async function timeStart(options: StartOptions): Promise<Start> {
       nodeSelector: { 'kubernetes.io/hostname': node.name },
       restartPolicy: 'Never',
       automountServiceAccountToken: false,
-      terminationGracePeriodSeconds: 0,
+      // With none, the object would go before the container, which the node could not be emptied of then.
+      terminationGracePeriodSeconds: 1,
       containers: [{ name: 'inference', image }],
     },
   });
