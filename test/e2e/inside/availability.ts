@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { KubeError } from '../../../src/kube/errors.ts';
-import { deployments, mutatingWebhookConfigurations, secrets } from '../../../src/kube/resources.ts';
+import { deployments, mutatingWebhookConfigurations, pods, secrets } from '../../../src/kube/resources.ts';
 import { issueServing, SERVING_LIFE_MS } from '../../../src/webhook/certificates/authority.ts';
 import {
   caBundleOf,
@@ -16,9 +16,11 @@ import { openLoop } from '../../support/open-loop.ts';
 import { accelerate, BUSYBOX_IMAGE, namespace, openWorld, OPERATOR_NAMESPACE, until, type World } from './world.ts';
 
 const CREATES_PER_SECOND = 100;
+const CREATED_AFTERWARDS = 300;
 /** More than any of the changes takes. */
 const LONGEST_SECONDS = 240;
 const DEPLOYMENT = { namespace: OPERATOR_NAMESPACE, name: 'slipstream' };
+const SELECTOR = 'app.kubernetes.io/name=slipstream';
 const SECRET = { namespace: OPERATOR_NAMESPACE, name: 'slipstream-webhook' };
 const DNS_NAMES = ['svc', 'svc.cluster.local'].map((suffix) => `slipstream.${OPERATOR_NAMESPACE}.${suffix}`);
 
@@ -54,7 +56,7 @@ async function failOpenCount(): Promise<number> {
   return [...lines].reduce((sum, [, value]) => sum + Number(value), 0);
 }
 
-/** Creates Pods all the while that `change` goes on; returns what became of them. */
+/** Creates Pods all the while that `change` goes on, and some more; returns what became of them. */
 async function underLoad(change: () => Promise<void>): Promise<Record<string, number>> {
   const outcomes: Record<string, number> = {};
   const end = new AbortController();
@@ -69,8 +71,11 @@ async function underLoad(change: () => Promise<void>): Promise<Record<string, nu
     },
     end.signal,
   );
+  const created = (): number => Object.values(outcomes).reduce((sum, count) => sum + count, 0);
   try {
     await change();
+    const enough = created() + CREATED_AFTERWARDS;
+    await until('some more are created', async () => created() >= enough);
   } finally {
     end.abort();
     await load;
@@ -117,23 +122,24 @@ test('a rolling restart goes unnoticed by those who create Pods', async () => {
 });
 
 test('so does the drain of a node that a replica runs on', async () => {
-  const [node] = world.cluster.nodes;
+  const { items } = await world.client.list(pods, { namespace: OPERATOR_NAMESPACE, labelSelector: SELECTOR });
+  const node = items[0]?.spec?.nodeName;
   assert.ok(node);
   try {
     await assertUnnoticed(async () => {
       await kubectl(
         'drain',
-        node.name,
+        node,
         '--ignore-daemonsets',
         '--delete-emptydir-data',
         '--force',
-        '--pod-selector=app.kubernetes.io/name=slipstream',
+        `--pod-selector=${SELECTOR}`,
         '--timeout=180s',
       );
       await rolledOut();
     });
   } finally {
-    await kubectl('uncordon', node.name);
+    await kubectl('uncordon', node);
   }
 });
 
