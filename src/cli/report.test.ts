@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { AcceleratedImage } from '../api/v1alpha1/acceleratedimage.ts';
 import { applyPatch } from '../../test/support/json-patch.ts';
 import {
   ARTIFACT_DIGEST,
@@ -27,7 +26,7 @@ const WEB = readyImage('web', SOURCE);
 function facts({ images = [WEB], ...cluster }: Cluster = {}, overrides: Partial<Facts> = {}): Facts {
   return {
     index: indexOf({ images, ...cluster }),
-    images: images as readonly AcceleratedImage[],
+    images,
     namespaces: new Map([['team-a', namespace('team-a', { 'kubernetes.io/metadata.name': 'team-a' })]]),
     missing: new Set(),
     webhook: { metadata: { name: 'slipstream' }, webhooks: [webhook()] },

@@ -36,7 +36,7 @@ function renderContainer(container: ContainerReport, now: Date): readonly string
     ...(runs === undefined ? [] : [line(4, 'runs', runs)]),
     ...(acceleratedImage === undefined ? [] : [line(4, 'named by', `AcceleratedImage ${acceleratedImage}`)]),
     ...(state === undefined ? [] : [line(4, '', stateOf(state, now))]),
-    ...(artifact === undefined ? [] : [line(4, 'rewritten', artifact)]),
+    ...(artifact === undefined ? [] : [line(4, 'rewritten', artifact === runs ? 'to what it runs' : artifact)]),
     ...skips.flatMap(({ reason, message, remedy }) => [
       reason === UNKNOWN ? line(4, 'unknown', message) : line(4, 'left', `${reason}: ${message}`),
       line(4, 'remedy', remedy),

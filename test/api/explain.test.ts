@@ -7,7 +7,7 @@ import { load } from 'js-yaml';
 import { pino } from 'pino';
 import { Agent, request } from 'undici';
 import { toolPath } from '../../hack/tools/locate.ts';
-import { loadKubeClient, type KubeClient, type Manifest } from '../../src/kube/client.ts';
+import { loadKubeClient, type KubeClient } from '../../src/kube/client.ts';
 import { EventRecorder } from '../../src/kube/events.ts';
 import {
   acceleratedImages,
@@ -17,7 +17,6 @@ import {
   nodes,
   replicaSets,
   runtimeClasses,
-  type ConfigMap,
   type Event,
   type Pod,
   type ReplicaSet,
@@ -90,7 +89,7 @@ describe('slipstream explain on a real API server', () => {
     await webhook?.stop();
     await client?.close();
     await envtest?.stop();
-    if (directory !== undefined) await rm(directory, { recursive: true });
+    if (directory !== undefined) await rm(directory, { recursive: true, force: true });
   });
 
   /** One capable node, what the chart makes, and two AcceleratedImages. The webhook's index has seen them. */
@@ -99,7 +98,7 @@ describe('slipstream explain on a real API server', () => {
       index.upsertNamespace(await client.create(namespaces, { metadata: { name } }));
     }
     const configuration = only(objects(await template(VALUES.small)), 'ConfigMap');
-    await client.create(configMaps, configuration as unknown as Manifest<ConfigMap>);
+    await client.create(configMaps, configuration);
     index.upsertRuntimeClass(await client.create(runtimeClasses, runtimeClass()));
     const { metadata, status } = capableNode('node-1');
     await client.create(nodes, { metadata: { name: metadata.name, labels: metadata.labels } });
@@ -160,6 +159,7 @@ describe('slipstream explain on a real API server', () => {
       /\n {4}image {9}registry\.test\/web:1\n {4}runs {10}registry\.test\/web:1-nydus@sha256:a{64}\n/,
     );
     assert.match(stdout, /\n {4}named by {6}AcceleratedImage team-a\/web\n {18}Ready for .*; resolved \d+s ago/);
+    assert.match(stdout, /\n {4}rewritten {5}to what it runs\n$/);
     assert.doesNotMatch(stdout, /left|remedy|not known/);
   });
 
@@ -283,7 +283,8 @@ metadata: {name: shop}
     const plugin = join(directory, 'kubectl-slipstream');
     await writeFile(plugin, `#!/bin/sh\nexec ${process.execPath} ${MAIN} "$@"\n`);
     await chmod(plugin, 0o755);
-    const env = { KUBECONFIG: envtest.kubeconfig, PATH: `${directory}:/usr/bin:/bin` };
+    // HOME is where kubectl keeps its cache.
+    const env = { KUBECONFIG: envtest.kubeconfig, HOME: directory, PATH: `${directory}:/usr/bin:/bin` };
     const { code, stdout } = await run(toolPath('kubectl'), ['slipstream', 'explain', 'pod/web', '-n', TEAM], { env });
     assert.equal(code, 0);
     assert.match(stdout, /^Pod team-a\/web\n/);
