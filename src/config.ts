@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { load } from 'js-yaml';
 import { z } from 'zod';
+import type { RewriteConfig } from './rewriting/config.ts';
 
 const Host = z.string().min(1).max(253);
 
@@ -109,15 +110,32 @@ export async function loadConfig(path: string): Promise<Config> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     throw new ConfigError(`cannot read the configuration file ${path}: ${String(error)}`, { cause: error });
   });
+  return parseConfig(text, path);
+}
+
+/**
+ * Parses and validates the configuration (YAML).
+ * @param from where it is from, for errors
+ * @throws ConfigError naming that place, each wrong field and what is wrong with it.
+ */
+export function parseConfig(text: string, from: string): Config {
   let raw: unknown;
   try {
     raw = load(text);
   } catch (error) {
-    throw new ConfigError(`${path} is not YAML: ${String(error)}`, { cause: error });
+    throw new ConfigError(`${from} is not YAML: ${String(error)}`, { cause: error });
   }
   const parsed = Config.safeParse(raw);
   if (!parsed.success) {
-    throw new ConfigError(`${path} is not valid:\n${z.prettifyError(parsed.error)}`);
+    throw new ConfigError(`${from} is not valid:\n${z.prettifyError(parsed.error)}`);
   }
   return Object.freeze(parsed.data);
+}
+
+/** What decisions about Pods need of the configuration. */
+export function rewriteConfig(
+  { runtimeHandler, runtimeClassName, rewriting }: Pick<Config, 'runtimeHandler' | 'runtimeClassName' | 'rewriting'>,
+  operatorNamespace: string,
+): RewriteConfig {
+  return { operatorNamespace, runtimeHandler, runtimeClassName, extraOwnerKinds: rewriting.extraOwnerKinds };
 }

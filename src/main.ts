@@ -2,10 +2,12 @@
 import { hostname } from 'node:os';
 import { Command, Option } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
+import { runExplainCommand } from './cli/command.ts';
 import { loadConfig } from './config.ts';
 import { runConvertCommand } from './converter/command.ts';
 import { createLogger, LOG_LEVELS } from './observability/logger.ts';
 import { runOperator } from './operator.ts';
+import { systemClock } from './runtime/clock.ts';
 
 const USER_AGENT = `slipstream/${packageJson.version}`;
 
@@ -63,6 +65,21 @@ function program(signal: AbortSignal): Command {
         signal,
       );
     });
+  root
+    .command('explain')
+    .description('say why a Pod runs accelerated images or does not, and what would have to change')
+    .argument('[pod]', 'a Pod that exists, as pod/NAME')
+    .option('-f, --filename <path>', 'manifests of Pods or built-in workloads that need not exist; - is standard input')
+    .addOption(new Option('-o, --output <format>', 'what to write').choices(['text', 'json']).default('text'))
+    .option('-n, --namespace <name>', "namespace of the Pod; the context's without it")
+    .option('--context <name>', 'context of the kubeconfig')
+    .option('--kubeconfig <path>', 'kubeconfig file; without it the one of the environment')
+    .option('--operator-namespace <name>', 'namespace that Slipstream is installed in', 'slipstream-system')
+    .option('--operator-name <name>', "name of the operator's ConfigMap and webhook configuration", 'slipstream')
+    .action(async (target: string | undefined, flags: ExplainFlags) => {
+      const { stdin, stdout } = process;
+      await runExplainCommand({ target, ...flags, userAgent: USER_AGENT, clock: systemClock, stdin, stdout }, signal);
+    });
   return root;
 }
 
@@ -88,6 +105,16 @@ interface ConvertFlags {
   targetConfig?: string;
   nydusImage: string;
   terminationMessage: string;
+}
+
+interface ExplainFlags {
+  filename?: string;
+  output: 'text' | 'json';
+  namespace?: string;
+  context?: string;
+  kubeconfig?: string;
+  operatorNamespace: string;
+  operatorName: string;
 }
 
 const stop = new AbortController();

@@ -4,7 +4,7 @@ import { CONVERSION_LABEL, MANAGED_BY, MANAGED_BY_LABEL } from './api/v1alpha1/l
 import type { AcceleratedImage, AcceleratedImageStatus } from './api/v1alpha1/acceleratedimage.ts';
 import type { PrefetchPolicy, PrefetchPolicyStatus } from './api/v1alpha1/prefetchpolicy.ts';
 import { History, sampleOf } from './autoscaling/history.ts';
-import type { Config } from './config.ts';
+import { rewriteConfig, type Config } from './config.ts';
 import { keysForJob, keysForPod, reconcileAcceleratedImage } from './controllers/acceleratedimage/controller.ts';
 import { reconcileNode } from './controllers/node/controller.ts';
 import { keysForAutoscaler, reconcilePrefetchPolicy } from './controllers/prefetchpolicy/controller.ts';
@@ -44,6 +44,7 @@ import { CERTIFICATES_KEY, reconcileCertificates } from './webhook/certificates/
 import { serveCertificate } from './webhook/certificates/serve.ts';
 import { prometheusMetrics } from './webhook/metrics.ts';
 import { createReviewer } from './webhook/mutate.ts';
+import { ADMISSION, ADMISSION_BUDGET, createNotifier } from './webhook/notify.ts';
 import { createWebhookServer } from './webhook/server.ts';
 import type { AllowedClients } from './webhook/server.ts';
 
@@ -160,8 +161,18 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
   };
   caches.nodes.onChange(({ object }) => nodeController.enqueue(keyOf(object)));
 
+  // A recorder of its own: a flood of Pods must not keep the controllers' events from being sent.
+  const admissions = new EventRecorder({
+    client,
+    clock,
+    log,
+    instance: options.identity,
+    reporter: ADMISSION,
+    budget: ADMISSION_BUDGET,
+  });
+  const notify = createNotifier(admissions);
   const webhook = createWebhookServer({
-    review: createReviewer({ index, clock, metrics: prometheusMetrics(metrics), log }),
+    review: createReviewer({ index, clock, metrics: prometheusMetrics(metrics), log, notify }),
     clock,
     log,
     port: options.webhookPort,
@@ -262,12 +273,7 @@ function createCaches(
 
 /** The one index that the webhook and the PrefetchPolicy controller read. */
 function createIndex({ config, namespace }: OperatorOptions, caches: Caches): RewriteIndex {
-  const index = new RewriteIndex({
-    operatorNamespace: namespace,
-    runtimeHandler: config.runtimeHandler,
-    runtimeClassName: config.runtimeClassName,
-    extraOwnerKinds: config.rewriting.extraOwnerKinds,
-  });
+  const index = new RewriteIndex(rewriteConfig(config, namespace));
   caches.images.onChange(({ type, object }) =>
     type === 'deleted' ? index.deleteImage(object) : index.upsertImage(object),
   );

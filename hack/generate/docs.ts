@@ -1,13 +1,19 @@
 import { WARM } from '../../src/api/v1alpha1/conditions.ts';
 import { GROUP, VERSION } from '../../src/api/v1alpha1/group.ts';
+import type { SkipReason } from '../../src/rewriting/reasons.ts';
+import { REMEDIES } from '../../src/rewriting/remedies.ts';
 import { type Kind, kinds } from './kinds.ts';
 import { code, table } from './markdown.ts';
 import { type Outputs, writeOrCheck } from './outputs.ts';
-import { type ConditionDocs, conditionDocs } from './reasons.ts';
+import { type ConditionDocs, conditionDocs, type Documented, skipReasonDocs } from './reasons.ts';
 import type { Structural } from './structural.ts';
 
 const HEADER =
   '<!-- Generated from src/api by hack/generate/docs.ts. Do not edit: change the schema and run "make generate". -->';
+
+const SKIP_HEADER =
+  '<!-- Generated from src/rewriting by hack/generate/docs.ts. Do not edit: change reasons.ts or remedies.ts there and run ' +
+  '"make generate". -->';
 
 /** The reference page of one kind. */
 function page(kind: Kind, conditions: ConditionDocs): string {
@@ -42,6 +48,26 @@ function page(kind: Kind, conditions: ConditionDocs): string {
           column.priority === 1 ? '`-o wide`' : 'always',
           column.description,
         ]),
+      ),
+    ].join('\n\n') + '\n'
+  );
+}
+
+/** The reference page of the reasons for which Pods are left as they are. */
+function skipPage(reasons: readonly Documented<SkipReason>[]): string {
+  return (
+    [
+      SKIP_HEADER,
+      '# Why a Pod is left as it is',
+      'The annotation `slipstream.dev/rewrite: "skipped: <Reason>"`, the counter `slipstream_admission_decisions_total`, the ' +
+        'Event on the owner of the Pod and [`slipstream explain`](../explain.md) carry these reasons. They are checked in ' +
+        'this order; the first that holds is the one that is said.',
+      table(
+        ['Reason', 'Meaning', 'What would have to change', 'Event'],
+        reasons.map(({ name, text }) => {
+          const { text: remedy, event = 'none' } = REMEDIES[name];
+          return [code(name), text, remedy, event];
+        }),
       ),
     ].join('\n\n') + '\n'
   );
@@ -93,5 +119,8 @@ function messages(schema: Structural): string[] {
 }
 
 const conditions = await conditionDocs();
-const outputs: Outputs = new Map(kinds.map((kind) => [`docs/reference/${kind.singular}.md`, page(kind, conditions)]));
+const outputs: Outputs = new Map([
+  ...kinds.map((kind) => [`docs/reference/${kind.singular}.md`, page(kind, conditions)] as const),
+  ['docs/reference/skipreasons.md', skipPage(await skipReasonDocs())],
+]);
 await writeOrCheck(outputs);

@@ -8,12 +8,14 @@ import {
   STALLED,
   WARM,
 } from '../../src/api/v1alpha1/conditions.ts';
+import { SkipReason } from '../../src/rewriting/reasons.ts';
 
-const SOURCE = join(import.meta.dirname, '../../src/api/v1alpha1/conditions.ts');
+const CONDITIONS = join(import.meta.dirname, '../../src/api/v1alpha1/conditions.ts');
+const SKIP_REASONS = join(import.meta.dirname, '../../src/rewriting/reasons.ts');
 
 /** A condition type or a reason with the sentence that stands over it in the source. */
-export interface Documented {
-  name: string;
+export interface Documented<Name extends string = string> {
+  name: Name;
   text: string;
 }
 
@@ -25,7 +27,7 @@ export interface ConditionDocs {
 
 /** Reads the doc comments of conditions.ts. Throws when a condition type or reason has none. */
 export async function conditionDocs(): Promise<ConditionDocs> {
-  const source = await readFile(SOURCE, 'utf8');
+  const source = await readFile(CONDITIONS, 'utf8');
   return {
     types: [READY, RECONCILING, STALLED, WARM].map((value) =>
       documented(source, `export const [A-Z]+ = '${value}'`, value),
@@ -37,16 +39,25 @@ export async function conditionDocs(): Promise<ConditionDocs> {
   };
 }
 
-function reasonsOf(source: string, constant: string, reasons: Record<string, string>): Documented[] {
+/** Reads the doc comments of reasons.ts. Throws when a SkipReason has none. */
+export async function skipReasonDocs(): Promise<Documented<SkipReason>[]> {
+  return reasonsOf(await readFile(SKIP_REASONS, 'utf8'), 'SkipReason', SkipReason);
+}
+
+function reasonsOf<Name extends string>(
+  source: string,
+  constant: string,
+  reasons: Record<string, Name>,
+): Documented<Name>[] {
   const start = source.indexOf(`export const ${constant} = {`);
   const block = source.slice(start, source.indexOf('} as const', start));
   return Object.entries(reasons).map(([key, value]) => documented(block, `${key}: '${value}'`, value));
 }
 
 /** The doc comment directly before a declaration, as one line. */
-function documented(source: string, declaration: string, name: string): Documented {
+function documented<Name extends string>(source: string, declaration: string, name: Name): Documented<Name> {
   const found = new RegExp(String.raw`/\*\*((?:(?!\*/)[\s\S])*)\*/\s*${declaration}`).exec(source)?.[1];
-  if (found === undefined) throw new Error(`${SOURCE}: ${name} has no doc comment directly before it`);
+  if (found === undefined) throw new Error(`${name} has no doc comment directly before it`);
   return {
     name,
     text: found

@@ -45,14 +45,16 @@ export type Manifest<T extends KubeObject> = Omit<Draft<T>, 'metadata'> & {
 export interface KubeClientOptions {
   /** kubeconfig file; without it `KUBECONFIG`, then `~/.kube/config`, then the Pod's ServiceAccount. */
   kubeconfig?: string | undefined;
+  /** Context of the kubeconfig; its current one when left out. */
+  context?: string | undefined;
   userAgent: string;
   /** Milliseconds that a call other than a watch may take. Default 30 s. */
   callTimeoutMs?: number;
 }
 
-/** Loads a kubeconfig and makes the client for its current context. Throws when there is none. */
-export function loadKubeClient({ kubeconfig, userAgent, callTimeoutMs }: KubeClientOptions): KubeClient {
-  return new KubeClient(loadConnection(kubeconfig), userAgent, callTimeoutMs);
+/** Loads a kubeconfig and makes the client for one of its contexts. Throws when there is none. */
+export function loadKubeClient({ kubeconfig, context, userAgent, callTimeoutMs }: KubeClientOptions): KubeClient {
+  return new KubeClient(loadConnection(kubeconfig, context), userAgent, callTimeoutMs);
 }
 
 /**
@@ -68,6 +70,11 @@ export class KubeClient {
     this.#connection = connection;
     this.#transport = createTransport(connection, userAgent);
     this.#callTimeoutMs = callTimeoutMs;
+  }
+
+  /** Namespace of the kubeconfig's context, for what names none. */
+  get namespace(): string {
+    return this.#connection.namespace;
   }
 
   /** Reads one object. */

@@ -165,3 +165,14 @@ test('a kubeconfig that leads nowhere is refused at once', async (t) => {
   assert.throws(() => loadConnection(path), /has no current context/);
   assert.throws(() => loadConnection(`${path}.missing`), /ENOENT/);
 });
+
+test('another context than the current one can be used, and brings its namespace', async (t) => {
+  const path = join(await temporaryDirectory(t), 'kubeconfig');
+  const config = kubeconfig({ server: 'http://127.0.0.1:1' }, {});
+  const other = { name: 'other', context: { cluster: 'test', user: 'test', namespace: 'team-a' } };
+  const bare = { name: 'test', context: { cluster: 'test', user: 'test' } };
+  await writeFile(path, dump({ ...config, contexts: [bare, other] }));
+  assert.equal(loadConnection(path).namespace, 'default');
+  assert.equal(loadConnection(path, 'other').namespace, 'team-a');
+  assert.throws(() => loadConnection(path, 'third'), /has no context third, only: test, other/);
+});

@@ -33,6 +33,8 @@ export interface Access {
 export interface Connection {
   /** Base URL of the API server; it may have a path. */
   readonly server: URL;
+  /** Namespace of the context (in a Pod, the Pod's own); `default` where none is set. */
+  readonly namespace: string;
   /**
    * Credentials as they are now: tokens are read again (in a Pod at most 60 s late), exec plugins and OIDC refreshed, and
    * a changed client certificate or CA starts a new pool. Throws where none can be had.
@@ -45,14 +47,22 @@ export interface Connection {
 /**
  * Loads a kubeconfig.
  * @param path file to load; without it `KUBECONFIG`, then `~/.kube/config`, then the Pod's ServiceAccount
- * @throws when the file cannot be read, or nothing was found
+ * @param context context to use in place of the current one
+ * @throws when the file cannot be read, or nothing was found, or it has no such context
  */
-export function loadConnection(path?: string): Connection {
+export function loadConnection(path?: string, context?: string): Connection {
   const config = new KubeConfig();
   if (path === undefined) {
     config.loadFromDefault();
   } else {
     config.loadFromFile(path);
+  }
+  if (context !== undefined) {
+    if (config.getContextObject(context) === null) {
+      const names = config.getContexts().map(({ name }) => name);
+      throw new Error(`${path ?? 'the kubeconfig'} has no context ${context}, only: ${names.join(', ')}`);
+    }
+    config.setCurrentContext(context);
   }
   const cluster = config.getCurrentCluster();
   if (cluster === null) {
@@ -93,6 +103,7 @@ function connect(config: KubeConfig, cluster: Cluster): Connection {
 
   return {
     server: new URL(cluster.server),
+    namespace: config.getContextObject(config.getCurrentContext())?.namespace || 'default',
     // Calls that arrive together share one run of an exec plugin.
     access() {
       pending ??= resolve().finally(() => (pending = undefined));

@@ -7,12 +7,15 @@ import { isAlreadyExists, isNotFound } from './errors.ts';
 import { microTime } from './json.ts';
 import { LruMap } from './lru-map.ts';
 import { events } from './resources.ts';
-import { createSpamFilter } from './spam-filter.ts';
+import { createSpamFilter, type Budget } from './spam-filter.ts';
 
-const CONTROLLER = 'slipstream.dev/controller';
+/** Who records events, and what it does when something happens: the API requires both. */
+export interface Reporter {
+  readonly controller: string;
+  readonly action: string;
+}
 
-/** What every event here is about: the API requires an action, and only one thing acts. */
-const ACTION = 'Reconcile';
+const RECONCILER: Reporter = { controller: 'slipstream.dev/controller', action: 'Reconcile' };
 
 /** The same event within this time of the last one belongs to its series (client-go tools/events finishTime). */
 const SERIES_MS = 6 * 60_000;
@@ -35,6 +38,10 @@ export interface EventRecorderOptions {
   log: Logger;
   /** Name of this process, such as its Pod's: `reportingInstance`. */
   instance: string;
+  /** Default: the controllers. */
+  reporter?: Reporter;
+  /** What it may send in all, beside the budget of each object. Default: as much as it can. */
+  budget?: Budget;
 }
 
 /** An event and how often it has happened. */
@@ -62,18 +69,22 @@ export class EventRecorder {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #instance: string;
+  readonly #reporter: Reporter;
   readonly #series = new LruMap<string, Series>(MAX_SERIES);
   readonly #allow: (object: string) => boolean;
+  readonly #allowAny: (object: string) => boolean;
   /** A series stands here once, however often it happened in the meantime. */
   readonly #queue = new Set<Series>();
   #sending: Promise<void> | undefined;
 
-  constructor({ client, clock, log, instance }: EventRecorderOptions) {
+  constructor({ client, clock, log, instance, reporter = RECONCILER, budget }: EventRecorderOptions) {
     this.#client = client;
     this.#clock = clock;
     this.#log = log;
     this.#instance = instance;
+    this.#reporter = reporter;
     this.#allow = createSpamFilter(clock);
+    this.#allowAny = budget === undefined ? () => true : createSpamFilter(clock, budget);
   }
 
   /** Records that something happened to an object. Returns at once and never throws. */
@@ -82,7 +93,8 @@ export class EventRecorder {
     if (this.#queue.has(series)) {
       return;
     }
-    if (this.#queue.size >= MAX_QUEUED || !this.#allow(identity(object))) {
+    // The object's own budget first: one that has spent it takes nothing from the others.
+    if (this.#queue.size >= MAX_QUEUED || !this.#allow(identity(object)) || !this.#allowAny('')) {
       this.#log.debug({ event: reason, object: identity(object) }, 'dropped an event');
       return;
     }
@@ -144,9 +156,9 @@ export class EventRecorder {
       await this.#client.create(events, {
         metadata: { namespace, name },
         eventTime: microTime(firstSeen),
-        reportingController: CONTROLLER,
+        reportingController: this.#reporter.controller,
         reportingInstance: this.#instance,
-        action: ACTION,
+        action: this.#reporter.action,
         type,
         reason,
         note,

@@ -1,5 +1,6 @@
 import type {
   EventsV1Event,
+  V1ConfigMap,
   V1DaemonSet,
   V1Deployment,
   V1EndpointSlice,
@@ -39,6 +40,7 @@ export interface Resource<T extends KubeObject> {
 /** A built-in object as served: it always has a name. */
 type Served<T> = Json<Omit<T, 'metadata'>> & { metadata: Json<V1ObjectMeta> & { name: string } };
 
+export type ConfigMap = Served<V1ConfigMap>;
 export type DaemonSet = Served<V1DaemonSet>;
 export type Deployment = Served<V1Deployment>;
 export type EndpointSlice = Served<V1EndpointSlice>;
@@ -56,6 +58,7 @@ export type Secret = Served<V1Secret>;
 export type StatefulSet = Served<V1StatefulSet>;
 
 export const pods = namespaced<Pod>('', 'v1', 'pods', 'Pod');
+export const configMaps = namespaced<ConfigMap>('', 'v1', 'configmaps', 'ConfigMap');
 export const secrets = namespaced<Secret>('', 'v1', 'secrets', 'Secret');
 export const nodes = clusterScoped<Node>('', 'v1', 'nodes', 'Node');
 export const namespaces = clusterScoped<Namespace>('', 'v1', 'namespaces', 'Namespace');

@@ -62,6 +62,6 @@ function platformNotCovered({ candidate, landing }: CandidateInput): Finding | u
         reason: SkipReason.PlatformNotCovered,
         message:
           `the Pod may land on nodes of ${missing.join(', ')}, which the artifact of AcceleratedImage ` +
-          `${nameOf(candidate)} lacks; a nodeSelector on kubernetes.io/arch keeps the Pod from them`,
+          `${nameOf(candidate)} lacks`,
       };
 }

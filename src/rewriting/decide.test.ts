@@ -534,8 +534,12 @@ test('of a Pod whose images are only partly ready, the ready ones are rewritten'
     ],
   );
   assert.deepEqual(
-    decision.skips.map(({ container, reason }) => [container.name, reason]),
-    [['cache', SkipReason.PolicyNever]],
+    decision.verdicts.map(({ container, finding }) => [container.name, finding?.reason]),
+    [
+      ['migrate', undefined],
+      ['web', undefined],
+      ['cache', SkipReason.PolicyNever],
+    ],
   );
 });
 

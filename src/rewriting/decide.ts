@@ -17,9 +17,14 @@ export interface Rewrite {
   readonly acceleratedImage: string;
 }
 
-/** One container that an AcceleratedImage names and that is left as it was. */
-export interface Skip extends Finding {
+/** What an AcceleratedImage says about one container. */
+export interface Verdict {
   readonly container: ContainerFacts;
+  /** What keeps this container as it is; undefined where nothing does but, maybe, what holds for the whole Pod. */
+  readonly finding: Finding | undefined;
+  readonly candidate: Candidate;
+  readonly artifact: Artifact | undefined;
+  readonly otherRegistry: boolean;
 }
 
 /** What becomes of a Pod. */
@@ -28,9 +33,14 @@ export interface Decision {
   readonly reason: 'Rewritten' | SkipReason;
   /** The same for a person. */
   readonly message: string;
+  /** The containers that were looked at. */
+  readonly containers: readonly ContainerFacts[];
+  /** What keeps the whole Pod as it is, whatever its images; undefined where nothing does. */
+  readonly objection: Finding | undefined;
+  /** Those of the containers that an AcceleratedImage names, and what it says, also of a Pod that is left as it was. */
+  readonly verdicts: readonly Verdict[];
   /** Containers to rewrite; none unless the reason is Rewritten. */
   readonly rewrites: readonly Rewrite[];
-  readonly skips: readonly Skip[];
   /** Container name → reference before an earlier rewrite of the same Pod, for the containers that it holds for. */
   readonly earlier: ReadonlyMap<string, string>;
   /** Whether an AcceleratedImage names an image of the Pod, so that the Pod is told the outcome. */
@@ -39,15 +49,6 @@ export interface Decision {
   readonly runtimeClass: RuntimeClassFacts | undefined;
   /** Secrets of the Pod's namespace that pull artifacts from a registry which the originals did not come from. */
   readonly pullSecrets: readonly string[];
-}
-
-/** What an AcceleratedImage says about one container. */
-interface Verdict {
-  readonly container: ContainerFacts;
-  readonly finding: Finding | undefined;
-  readonly candidate: Candidate;
-  readonly artifact: Artifact | undefined;
-  readonly otherRegistry: boolean;
 }
 
 /**
@@ -110,30 +111,24 @@ function inputOf(pod: PodFacts, namespace: string, index: RewriteIndex): PodInpu
 }
 
 function decideAbout(containers: readonly ContainerFacts[], input: PodInput, stages: Stages, now: Date): Decision {
+  const { pod } = input;
   const refused = firstFinding(stages.before, input);
   const verdicts = containers.flatMap((container) => judge(container, input, now) ?? []);
-  if (refused !== undefined) {
-    return skipped(input.pod, refused, verdicts);
-  }
-  if (verdicts.length === 0) {
-    return skipped(input.pod, nothingNamed(input.pod), verdicts);
-  }
   const usable = verdicts.filter(({ finding }) => finding === undefined);
-  const objection = usable.length === 0 ? verdicts[0]?.finding : firstFinding(stages.after, input);
-  if (objection !== undefined) {
-    return skipped(input.pod, objection, verdicts);
+  const objection = refused ?? (usable.length === 0 ? undefined : firstFinding(stages.after, input));
+  const found = { pod, containers, objection, verdicts, earlier: earlierOf(pod, verdicts), named: verdicts.length > 0 };
+  if (objection !== undefined || usable.length === 0) {
+    const finding = objection ?? verdicts[0]?.finding ?? nothingNamed(pod);
+    return { ...found, ...finding, rewrites: [], runtimeClass: undefined, pullSecrets: [] };
   }
   const rewrites = usable.flatMap(({ container, candidate, artifact }) =>
     artifact === undefined ? [] : { container, image: artifact.image, acceleratedImage: nameOf(candidate) },
   );
   return {
-    pod: input.pod,
+    ...found,
     reason: 'Rewritten',
     message: rewrites.map(({ container, image }) => `${container.name}: ${container.image} → ${image}`).join('; '),
     rewrites,
-    skips: skipsOf(verdicts),
-    earlier: earlierOf(input.pod, verdicts),
-    named: true,
     runtimeClass: usesRuntimeClass(input.index.config) ? stages.runtimeClass : undefined,
     pullSecrets: pullSecretsOf(usable, input.namespace),
   };
@@ -159,25 +154,6 @@ function nothingNamed(pod: PodFacts): Finding {
   return pod.originals.size > 0
     ? { reason: SkipReason.AlreadyRewritten, message: 'its images were rewritten before' }
     : { reason: SkipReason.NoAcceleratedImage, message: 'no AcceleratedImage in reach names one of its images' };
-}
-
-function skipped(pod: PodFacts, finding: Finding, verdicts: readonly Verdict[]): Decision {
-  const { reason, message } = finding;
-  return {
-    pod,
-    reason,
-    message,
-    rewrites: [],
-    skips: skipsOf(verdicts),
-    earlier: earlierOf(pod, verdicts),
-    named: verdicts.length > 0,
-    runtimeClass: undefined,
-    pullSecrets: [],
-  };
-}
-
-function skipsOf(verdicts: readonly Verdict[]): readonly Skip[] {
-  return verdicts.flatMap(({ container, finding }) => (finding === undefined ? [] : { ...finding, container }));
 }
 
 /** An image that an AcceleratedImage names is an original, whatever an annotation, maybe copied from another Pod, says. */

@@ -76,7 +76,7 @@ function volumeMayBindElsewhere({ pod, landing, index }: PodInput): Finding | un
   return {
     reason: SkipReason.VolumeMayBindElsewhere,
     message:
-      `a PersistentVolumeClaim of the Pod may be bound to a node without Nydus, such as ${incapable}; ` +
-      `if it is not, a nodeSelector {${selector}} in the Pod says so`,
+      `a PersistentVolumeClaim of the Pod may be bound to a node without Nydus, such as ${incapable}, which the ` +
+      `nodeSelector {${selector}} of the RuntimeClass excludes`,
   };
 }

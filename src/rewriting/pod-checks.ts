@@ -34,7 +34,7 @@ function mirrorPod({ pod }: PodInput): Finding | undefined {
   return pod.mirror
     ? {
         reason: SkipReason.MirrorPod,
-        message: 'it mirrors a static Pod, which only its manifest on the node can change',
+        message: 'it mirrors a static Pod: a change of it would reach no kubelet',
       }
     : undefined;
 }
@@ -85,9 +85,7 @@ function ownerComparesImages({ pod, index }: PodInput): Finding | undefined {
   }
   return {
     reason: SkipReason.OwnerComparesImages,
-    message:
-      `its owner ${groupKind} ${name} is no built-in workload and may compare images with what it wrote; ` +
-      `if it does not, add ${groupKind} to rewriting.extraOwnerKinds`,
+    message: `its owner ${groupKind} ${name} is no built-in workload and may compare images with what it wrote`,
   };
 }
 

@@ -24,9 +24,13 @@ export interface ContainerFacts {
 
 /** The controller that owns a Pod. */
 export interface OwnerFacts {
+  readonly apiVersion: string;
+  /** Of the apiVersion; empty for the core group. */
   readonly group: string;
   readonly kind: string;
   readonly name: string;
+  /** Empty where the reference has none: a template's owner may not exist yet. */
+  readonly uid: string;
 }
 
 /** What is read of a Pod, from whatever JSON came in. */
@@ -108,12 +112,15 @@ function readOwner(references: unknown): OwnerFacts | undefined {
   if (owner === undefined) {
     return undefined;
   }
-  const [group, version] = (textOf(owner['apiVersion']) ?? '').split('/');
+  const apiVersion = textOf(owner['apiVersion']) ?? '';
+  const [group, version] = apiVersion.split('/');
   return {
+    apiVersion,
     // The core group has none: `v1`.
     group: version === undefined ? '' : (group ?? ''),
     kind: textOf(owner['kind']) ?? '',
     name: textOf(owner['name']) ?? '',
+    uid: textOf(owner['uid']) ?? '',
   };
 }
 

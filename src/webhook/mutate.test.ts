@@ -8,6 +8,7 @@ import { FakeClock } from '../../test/support/fake-clock.ts';
 import { ARTIFACT_DIGEST, indexOf, NOW, readyImage, webPod } from '../../test/support/rewriting.ts';
 import { prometheusMetrics } from './metrics.ts';
 import { createReviewer, type Reviewer } from './mutate.ts';
+import type { Notify } from './notify.ts';
 
 const SOURCE = 'registry.test/web:1';
 const ARTIFACT = `registry.test/web:1-nydus@${ARTIFACT_DIGEST}`;
@@ -18,19 +19,35 @@ interface Fixture {
   /** `decision/reason` of what was counted. */
   counted: () => Promise<string[]>;
   logged: Record<string, unknown>[];
+  /** `namespace reason` of what was handed on after the answer. */
+  told: string[];
 }
 
-function reviewer(index: RewriteIndex = indexOf({ images: [readyImage('web', SOURCE)] })): Fixture {
+function reviewer(
+  index: RewriteIndex = indexOf({ images: [readyImage('web', SOURCE)] }),
+  notify: Notify = () => undefined,
+): Fixture {
   const registry = new Registry();
   const logged: Record<string, unknown>[] = [];
   const log = pino(
     { level: 'warn' },
     { write: (line: string) => void logged.push(JSON.parse(line) as Record<string, unknown>) },
   );
-  const review = createReviewer({ index, clock: new FakeClock(NOW), metrics: prometheusMetrics(registry), log });
+  const told: string[] = [];
+  const review = createReviewer({
+    index,
+    clock: new FakeClock(NOW),
+    metrics: prometheusMetrics(registry),
+    log,
+    notify: (decision, namespace) => {
+      told.push(`${namespace} ${decision.reason}`);
+      notify(decision, namespace);
+    },
+  });
   return {
     review,
     logged,
+    told,
     async counted() {
       const metric = await registry.getSingleMetric('slipstream_admission_decisions_total')?.get();
       return (metric?.values ?? []).map(({ labels }) => `${labels['decision']}/${labels['reason']}`);
@@ -151,15 +168,31 @@ test('a fault of our own leaves the Pod as it is, is logged and counted', async 
   );
 });
 
+test('a decision about a new Pod is handed on, but not one of a dry run or of an update', () => {
+  const { review, told } = reviewer();
+  review(body({ object: webPod(SOURCE) }));
+  review(body({ object: webPod(SOURCE), dryRun: true }));
+  review(body({ object: webPod(SOURCE), operation: 'UPDATE', subResource: 'ephemeralcontainers' }));
+  review(body({ object: webPod(SOURCE), operation: 'UPDATE' }));
+  assert.deepEqual(told, ['team-a Rewritten']);
+});
+
+test('a fault in what is told leaves the answer as it is, and is logged', () => {
+  const { review, logged } = reviewer(undefined, () => {
+    throw new Error('a fault');
+  });
+  assert.notDeepEqual(patchOf(review(body({ object: webPod(SOURCE) }))), []);
+  assert.equal(logged.length, 1);
+});
+
 test('the time that an answer took is observed in seconds', async () => {
   const registry = new Registry();
   const clock = new FakeClock(NOW);
   let elapsed = 0;
   clock.monotonic = () => (elapsed += 3);
   const log = pino({ level: 'silent' });
-  createReviewer({ index: indexOf(), clock, metrics: prometheusMetrics(registry), log })(
-    body({ object: webPod(SOURCE) }),
-  );
+  const metrics = prometheusMetrics(registry);
+  createReviewer({ index: indexOf(), clock, metrics, log, notify: () => undefined })(body({ object: webPod(SOURCE) }));
   const text = await registry.getSingleMetricAsString('slipstream_admission_duration_seconds');
   assert.match(text, /slipstream_admission_duration_seconds_sum 0\.003/);
 });

@@ -4,6 +4,7 @@ import type { RewriteIndex } from '../rewriting/index.ts';
 import { ephemeralPatchOf, patchOf, type Operation } from '../rewriting/patch.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { AdmissionMetrics, AdmissionOutcome } from './metrics.ts';
+import type { Notify } from './notify.ts';
 import { allow, parseReview, type AdmissionRequest, type AdmissionResponse } from './review.ts';
 
 /** What the handler needs. */
@@ -12,6 +13,8 @@ export interface ReviewerOptions {
   readonly clock: Clock;
   readonly metrics: AdmissionMetrics;
   readonly log: Logger;
+  /** Told of each decision about a new Pod, once the answer is made; not of dry runs. */
+  readonly notify: Notify;
 }
 
 /** The body of an AdmissionReview → the answer; undefined where not even a uid could be read. */
@@ -36,7 +39,15 @@ interface Answer {
  * Makes the handler of admission requests: no I/O, total, and never a refusal. Whatever goes wrong, the answer is an allowed
  * one without a patch, so that no Pod fails to be created because of it.
  */
-export function createReviewer({ index, clock, metrics, log }: ReviewerOptions): Reviewer {
+export function createReviewer({ index, clock, metrics, log, notify }: ReviewerOptions): Reviewer {
+  /** The answer stands, whatever becomes of this. */
+  const tell = (decision: Decision, request: AdmissionRequest): void => {
+    try {
+      notify(decision, request.namespace ?? '');
+    } catch (error) {
+      log.error({ err: error, ...placeOf(request) }, 'cannot tell why a Pod stays as it is');
+    }
+  };
   return (body) => {
     const started = clock.monotonic();
     const observe = (outcome: AdmissionOutcome, reason: string): void =>
@@ -56,6 +67,9 @@ export function createReviewer({ index, clock, metrics, log }: ReviewerOptions):
       );
       if (decision?.named) {
         log.debug({ ...placeOf(request), reason: decision.reason, message: decision.message }, 'decided about a Pod');
+      }
+      if (decision !== undefined && request.operation === 'CREATE' && request.dryRun !== true) {
+        tell(decision, request);
       }
       return response;
     } catch (error) {

@@ -6,7 +6,7 @@ const REQUEST = { uid: 'u1', operation: 'CREATE', resource: { group: '', version
 
 test('a request is read with the parts that are used', () => {
   const { request, uid } = parseReview(
-    JSON.stringify({ request: { ...REQUEST, namespace: 'a', object: { x: 1 }, dryRun: true } }),
+    JSON.stringify({ request: { ...REQUEST, namespace: 'a', object: { x: 1 }, options: {}, dryRun: true } }),
   );
   assert.equal(uid, 'u1');
   assert.deepEqual(request, {
@@ -15,6 +15,7 @@ test('a request is read with the parts that are used', () => {
     resource: { group: '', resource: 'pods' },
     namespace: 'a',
     object: { x: 1 },
+    dryRun: true,
   });
 });
 

@@ -13,6 +13,8 @@ const AdmissionRequest = z.object({
   namespace: z.string().optional(),
   object: z.unknown().optional(),
   oldObject: z.unknown().optional(),
+  /** Nothing of it is stored, and nothing else may change because of it. */
+  dryRun: z.boolean().optional(),
 });
 export type AdmissionRequest = z.infer<typeof AdmissionRequest>;
 

@@ -4,21 +4,18 @@ import { after, before, describe, test } from 'node:test';
 import { pino } from 'pino';
 import { loadKubeClient, type KubeClient } from '../../src/kube/client.ts';
 import { isForbidden } from '../../src/kube/errors.ts';
-import { mutatingWebhookConfigurations, pods, runtimeClasses, secrets, type Pod } from '../../src/kube/resources.ts';
+import { pods, runtimeClasses, secrets, type Pod } from '../../src/kube/resources.ts';
 import type { RewriteIndex } from '../../src/rewriting/index.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
-import { decodeContents, encodeContents, servingCertificate } from '../../src/webhook/certificates/contents.ts';
-import { reconcileCertificates } from '../../src/webhook/certificates/reconcile.ts';
+import { decodeContents, encodeContents } from '../../src/webhook/certificates/contents.ts';
 import { createReviewer } from '../../src/webhook/mutate.ts';
-import { createWebhookServer, type WebhookServer } from '../../src/webhook/server.ts';
 import { startEnvtest, type Envtest } from '../envtest/envtest.ts';
 import { ARTIFACT_DIGEST, CONFIG, indexOf, namespace, readyImage, runtimeClass } from '../support/rewriting.ts';
 import { until } from '../support/until.ts';
+import { startWebhook, WEBHOOK, type TestWebhook } from '../support/webhook.ts';
 
 const SOURCE = 'registry.test/web:1';
 const ARTIFACT = `registry.test/web:1-nydus@${ARTIFACT_DIGEST}`;
-const SECRET = { namespace: 'default', name: 'slipstream-webhook-tls' };
-const CONFIGURATION = 'slipstream-test';
 
 const log = pino({ level: 'silent' });
 
@@ -26,10 +23,8 @@ describe('the webhook on a real API server', () => {
   let envtest: Envtest;
   let client: KubeClient;
   let index: RewriteIndex;
-  let server: WebhookServer;
-  let running: Promise<void>;
+  let webhook: TestWebhook;
   let calls = 0;
-  const stop = new AbortController();
 
   before(async () => {
     envtest = await startEnvtest();
@@ -43,68 +38,21 @@ describe('the webhook on a real API server', () => {
       ],
       namespaces: [namespace('default')],
     });
-    const review = createReviewer({ index, clock: systemClock, metrics: { observe: () => undefined }, log });
-    server = createWebhookServer({
-      review: (body) => {
-        calls += 1;
-        return review(body);
-      },
-      clock: systemClock,
-      log,
-      host: '127.0.0.1',
-      port: 0,
-      drainMs: 0,
-      farewellMs: 0,
-    });
-    running = server.run(stop.signal);
     await client.create(runtimeClasses, runtimeClass());
-    await certify();
-    await server.ready(stop.signal);
-    await register();
-    await certify();
+    const metrics = { observe: () => undefined };
+    const review = createReviewer({ index, clock: systemClock, metrics, log, notify: () => undefined });
+    webhook = await startWebhook(client, (body) => {
+      calls += 1;
+      return review(body);
+    });
     await until('the API server calls the webhook', async () => (await create(SOURCE, { dryRun: true })) === ARTIFACT);
   });
 
   after(async () => {
-    stop.abort();
-    await running;
+    await webhook?.stop();
     await client?.close();
     await envtest?.stop();
   });
-
-  /** What the leader and this replica do about certificates. */
-  async function certify(): Promise<void> {
-    const dnsNames = ['localhost'];
-    const options = { client, clock: systemClock, secret: SECRET, webhookConfiguration: CONFIGURATION, dnsNames };
-    await reconcileCertificates(options, { log, signal: stop.signal });
-    const certificate = servingCertificate(await client.get(secrets, SECRET));
-    assert.ok(certificate);
-    server.setCertificate(certificate);
-  }
-
-  async function register(): Promise<void> {
-    const rule = { apiGroups: [''], apiVersions: ['v1'], scope: 'Namespaced' };
-    await client.create(mutatingWebhookConfigurations, {
-      metadata: { name: CONFIGURATION },
-      webhooks: [
-        {
-          name: 'pods.slipstream.dev',
-          admissionReviewVersions: ['v1'],
-          clientConfig: { url: `https://localhost:${server.address()?.port}/mutate-pods` },
-          rules: [
-            { ...rule, operations: ['CREATE'], resources: ['pods'] },
-            { ...rule, operations: ['UPDATE'], resources: ['pods/ephemeralcontainers'] },
-          ],
-          // Here a call that fails is to be seen. What ships says Ignore.
-          failurePolicy: 'Fail',
-          matchPolicy: 'Equivalent',
-          reinvocationPolicy: 'IfNeeded',
-          sideEffects: 'None',
-          timeoutSeconds: 2,
-        },
-      ],
-    });
-  }
 
   function manifest(image: string): { metadata: { name: string; namespace: string }; spec: object } {
     return {
@@ -158,12 +106,12 @@ describe('the webhook on a real API server', () => {
   test('a new serving certificate fails no call', async () => {
     for (let round = 0; round < 5; round += 1) {
       const created = Array.from({ length: 10 }, () => create(SOURCE, { dryRun: true }));
-      const secret = await client.get(secrets, SECRET);
+      const secret = await client.get(secrets, WEBHOOK.secret);
       await client.update(secrets, {
         ...secret,
         data: encodeContents({ ...decodeContents(secret), cert: '', key: '' }),
       });
-      await certify();
+      await webhook.certify();
       assert.deepEqual(new Set(await Promise.all(created)), new Set([ARTIFACT]));
     }
   });

@@ -35,6 +35,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   rewriting: ['api', 'registry'],
   controllers: EVERYTHING_BELOW,
   webhook: EVERYTHING_BELOW,
+  cli: EVERYTHING_BELOW,
 };
 const FOLDERS = Object.keys(ALLOWED);
 

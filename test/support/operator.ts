@@ -18,6 +18,8 @@ const OPERATOR_NAMESPACE = 'slipstream-system';
 export interface RunningOperator extends AsyncDisposable {
   client: KubeClient;
   envtest: Envtest;
+  /** Where the webhook listens on 127.0.0.1, once it has its certificate. */
+  webhookPort: number;
   /** Lines that it has logged, to look at when a test fails. */
   lines: string[];
 }
@@ -63,6 +65,7 @@ export async function startOperator(settings: Partial<Record<keyof Config, unkno
   return {
     client,
     envtest,
+    webhookPort,
     lines,
     async [Symbol.asyncDispose]() {
       stop.abort();

@@ -8,6 +8,7 @@ import { systemClock } from '../../../src/runtime/clock.ts';
 import { renew } from '../../../src/webhook/certificates/policy.ts';
 import { prometheusMetrics } from '../../../src/webhook/metrics.ts';
 import { createReviewer } from '../../../src/webhook/mutate.ts';
+import { createNotifier } from '../../../src/webhook/notify.ts';
 import { createWebhookServer } from '../../../src/webhook/server.ts';
 import { bigCluster, fill } from './cluster.ts';
 
@@ -30,7 +31,8 @@ const [images = 0, nodes = 0] = process.argv.slice(2).map(Number);
 const log = pino({ level: 'silent' });
 const clock = systemClock;
 const metrics = prometheusMetrics(new Registry());
-const review = createReviewer({ index: fill(bigCluster(images, nodes)), clock, metrics, log });
+const notify = createNotifier({ event: () => undefined });
+const review = createReviewer({ index: fill(bigCluster(images, nodes)), clock, metrics, log, notify });
 const server = createWebhookServer({ review, clock, log, host: '127.0.0.1', port: 0, drainMs: 0, farewellMs: 0 });
 const contents = await renew('create', undefined, ['localhost'], new Date());
 server.setCertificate(contents);
