@@ -17,11 +17,13 @@ let cluster: AdmissionCluster;
 
 before(async () => {
   cluster = await startAdmission({ plugins: ['AlwaysPullImages', 'ServiceAccount'] });
-  for (const [name, pullSecret] of Object.entries({ default: 'own', plain: undefined })) {
-    const imagePullSecrets = pullSecret === undefined ? [] : [{ name: pullSecret }];
-    const body = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name }, imagePullSecrets };
-    await cluster.client.raw('POST', `/api/v1/namespaces/${TEAM}/serviceaccounts`, { body });
-  }
+  const body = {
+    apiVersion: 'v1',
+    kind: 'ServiceAccount',
+    metadata: { name: 'own' },
+    imagePullSecrets: [{ name: 'own' }],
+  };
+  await cluster.client.raw('POST', `/api/v1/namespaces/${TEAM}/serviceaccounts`, { body });
   await cluster.addImage('web', SOURCE);
   await cluster.addImage('proxy', PROXY);
   await cluster.addImage('moved', 'registry.test/moved:1', {
@@ -87,8 +89,6 @@ describe('the RuntimeClass plugin, which runs again after the webhook,', () => {
 
 test('a Pod of a namespace at the Pod Security level restricted is rewritten, and nothing of its security changes', async () => {
   await cluster.addNamespace('restricted', { 'pod-security.kubernetes.io/enforce': 'restricted' });
-  const body = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default' } };
-  await cluster.client.raw('POST', '/api/v1/namespaces/restricted/serviceaccounts', { body });
   await cluster.addImage('web', SOURCE, { metadata: { namespace: 'restricted' } });
   const securityContext = {
     allowPrivilegeEscalation: false,
@@ -129,13 +129,13 @@ test('with AlwaysPullImages, a Pod of a policy Never is pulled, and so it is rew
 
 describe('the pull secret of an artifact in another registry', () => {
   test("stands beside those of the Pod's ServiceAccount", async () => {
-    const { pod } = await cluster.create(podOf('registry.test/moved:1'));
+    const { pod } = await cluster.create(podOf('registry.test/moved:1', { spec: { serviceAccountName: 'own' } }));
     assert.deepEqual(imagesOf(pod), [`mirror.test/moved:1-nydus@${ARTIFACT_DIGEST}`]);
     assert.deepEqual(pod.spec?.imagePullSecrets, [{ name: 'own' }, { name: 'pull' }]);
   });
 
   test('is there where neither had one', async () => {
-    const { pod } = await cluster.create(podOf('registry.test/moved:1', { spec: { serviceAccountName: 'plain' } }));
+    const { pod } = await cluster.create(podOf('registry.test/moved:1'));
     assert.deepEqual(pod.spec?.imagePullSecrets, [{ name: 'pull' }]);
   });
 
@@ -187,7 +187,7 @@ describe('a webhook that adds a sidecar', () => {
     };
   }
 
-  for (const [place, configuration, calls] of [
+  for (const [place, configuration, patches] of [
     ['before', 'a-sidecar', 1],
     ['after', 'z-sidecar', 2],
   ] as const) {
@@ -204,7 +204,7 @@ describe('a webhook that adds a sidecar', () => {
           assert.deepEqual(imagesOf(admitted.pod), [PROXY_ARTIFACT, ARTIFACT]);
           assert.deepEqual(originalsOf(admitted.pod), { proxy: PROXY, web: SOURCE });
           assert.equal(admitted.pod.metadata.annotations?.['slipstream.dev/rewrite'], 'rewritten');
-          assert.equal(admitted.calls.length, calls);
+          assert.equal(admitted.calls.filter(({ patched }) => patched).length, patches);
         } finally {
           await unregister(cluster, configuration);
           await until('the API server calls it no more', async () => {

@@ -257,6 +257,9 @@ function createCluster(
     },
     async addNamespace(name, labels = {}) {
       await client.create(namespaces, { metadata: { name, labels } });
+      // As its controller would.
+      const body = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default' } };
+      await client.raw('POST', `/api/v1/namespaces/${name}/serviceaccounts`, { body });
       await settled(namespaces, { name });
     },
     async create({ metadata = {}, spec }, { dryRun = false } = {}) {
