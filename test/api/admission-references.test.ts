@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { podOf, startAdmission, type AdmissionCluster } from '../support/admission/cluster.ts';
+import { startAdmission, type AdmissionCluster } from '../support/admission/cluster.ts';
 import { ARTIFACT_DIGEST, OTHER_DIGEST, SOURCE_DIGEST } from '../support/rewriting.ts';
 
 let cluster: AdmissionCluster;

@@ -1,6 +1,12 @@
 import { z } from 'zod';
 import type { KubeClient } from '../../../src/kube/client.ts';
-import { mutatingWebhookConfigurations, type MutatingWebhookConfiguration } from '../../../src/kube/resources.ts';
+import {
+  collectionPath,
+  mutatingWebhookConfigurations,
+  type MutatingWebhookConfiguration,
+  type Resource,
+} from '../../../src/kube/resources.ts';
+import type { KubeObject } from '../../../src/runtime/object.ts';
 import { objects, only, template, VALUES } from '../../api/chart.ts';
 import { loopbackCertificate } from '../loopback-certificate.ts';
 
@@ -30,4 +36,24 @@ export function clientConfig({ url, caBundle = loopbackCertificate.cert }: Place
 /** Creates a configuration of one webhook. The API server calls mutating webhooks in the order of these names. */
 export async function register(client: KubeClient, name: string, webhook: Webhook): Promise<void> {
   await client.create(mutatingWebhookConfigurations, { metadata: { name }, webhooks: [webhook] });
+}
+
+/** ValidatingWebhookConfigurations: nothing that ships uses them. */
+export const validatingWebhookConfigurations: Resource<KubeObject> = {
+  group: 'admissionregistration.k8s.io',
+  version: 'v1',
+  plural: 'validatingwebhookconfigurations',
+  kind: 'ValidatingWebhookConfiguration',
+  namespaced: false,
+};
+
+/** Creates a configuration of one webhook that judges what the mutating ones have made of an object. */
+export async function registerValidating(client: KubeClient, name: string, webhook: Webhook): Promise<void> {
+  const body = {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'ValidatingWebhookConfiguration',
+    metadata: { name },
+    webhooks: [webhook],
+  };
+  await client.raw('POST', collectionPath(validatingWebhookConfigurations), { body });
 }
