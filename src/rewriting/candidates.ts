@@ -8,6 +8,8 @@ import { nodePlatform } from './platforms.ts';
 export interface Artifact {
   /** `repository:tag@sha256:…`. */
   readonly image: string;
+  /** What Pods name that run it already, see {@link digestKey}. */
+  readonly key: string;
   readonly registry: string;
   readonly sourceDigest: string;
   readonly platforms: ReadonlySet<string>;
@@ -19,6 +21,8 @@ export interface Candidate {
   readonly name: string;
   /** For a stable choice between objects that name the same image: the oldest goes first. */
   readonly createdAt: string;
+  /** The image that it converts, as its spec says. */
+  readonly source: string;
   /** What Pods have to name, see {@link tagKey} and {@link digestKey}. */
   readonly keys: readonly string[];
   readonly never: boolean;
@@ -70,6 +74,7 @@ export function candidateOf(image: AcceleratedImage): Candidate | undefined {
     namespace: metadata.namespace,
     name: metadata.name,
     createdAt: metadata.creationTimestamp,
+    source: spec.source.image,
     keys: [
       ...(source.digest === undefined ? [tagKey(source)] : []),
       ...[...digests].map((digest) => digestKey(source, digest)),
@@ -98,6 +103,7 @@ function artifactOf(status: AcceleratedImage['status']): Artifact | undefined {
   }
   return {
     image: artifact.image,
+    key: digestKey(reference, reference.digest),
     registry: reference.registry,
     sourceDigest: artifact.sourceDigest,
     platforms: new Set(artifact.platforms.map(({ platform }) => nodePlatform(platform))),

@@ -487,6 +487,10 @@ describe('a Pod is left as it was', () => {
       cluster: { nodes: [capableNode('n1'), plainNode('p1')] },
       reason: SkipReason.VolumeMayBindElsewhere,
     },
+    'when its annotations have no room for more': {
+      pod: webPod(SOURCE, { metadata: { annotations: { big: 'x'.repeat(256 * 1024 - 100) } } }),
+      reason: SkipReason.AnnotationsFull,
+    },
   };
   for (const [name, { reason, ...given }] of Object.entries(cases)) {
     test(`${name}: ${reason}`, () => assert.equal(reasonOf(given), reason));

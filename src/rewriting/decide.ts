@@ -1,5 +1,4 @@
-import { referenceOf, type Artifact, type Candidate } from './candidates.ts';
-import { CANDIDATE_CHECKS } from './candidate-checks.ts';
+import { ANNOTATIONS_LIMIT, fits } from './annotations.ts';
 import { firstFinding, nameOf, usesRuntimeClass, type Check, type PodInput } from './check.ts';
 import type { RewriteIndex, RuntimeClassFacts } from './index.ts';
 import type { Landing } from './nodes.ts';
@@ -7,6 +6,7 @@ import { PLACEMENT_CHECKS, RUNNING_PLACEMENT_CHECKS } from './placement-checks.t
 import { POD_CHECKS, RUNNING_POD_CHECKS } from './pod-checks.ts';
 import { readPod, type ContainerFacts, type PodFacts } from './pod.ts';
 import { SkipReason, type Finding } from './reasons.ts';
+import { earlierOf, judge, type Verdict } from './verdicts.ts';
 
 /** One container to rewrite. */
 export interface Rewrite {
@@ -31,7 +31,7 @@ export interface Decision {
   /** Containers to rewrite; none unless the reason is Rewritten. */
   readonly rewrites: readonly Rewrite[];
   readonly skips: readonly Skip[];
-  /** Container name → reference before an earlier rewrite of the same Pod, for the containers that it holds for. */
+  /** Container name → reference before an earlier rewrite, for the containers that run an artifact already. */
   readonly earlier: ReadonlyMap<string, string>;
   /** Whether an AcceleratedImage names an image of the Pod, so that the Pod is told the outcome. */
   readonly named: boolean;
@@ -39,15 +39,6 @@ export interface Decision {
   readonly runtimeClass: RuntimeClassFacts | undefined;
   /** Secrets of the Pod's namespace that pull artifacts from a registry which the originals did not come from. */
   readonly pullSecrets: readonly string[];
-}
-
-/** What an AcceleratedImage says about one container. */
-interface Verdict {
-  readonly container: ContainerFacts;
-  readonly finding: Finding | undefined;
-  readonly candidate: Candidate;
-  readonly artifact: Artifact | undefined;
-  readonly otherRegistry: boolean;
 }
 
 /**
@@ -58,6 +49,9 @@ interface Verdict {
  * can be are rewritten: the others are pulled into the Nydus snapshotter, which keeps ordinary layers as overlayfs does.
  * (Where the node has such an image in overlayfs already, containerd unpacks it again from its content store, as it does
  * with the pause image of every Nydus Pod; `discard_unpacked_layers` must be off for either.)
+ *
+ * A Pod may come with artifacts in it and without what they need, as the copies of `kubectl debug --copy-to` do, which lose
+ * their annotations: it gets the RuntimeClass and the annotations again.
  *
  * @param pod a v1.Pod or v1.PodTemplateSpec
  * @param namespace where the Pod is to be: a request's word counts, the object may leave it out
@@ -111,65 +105,79 @@ function inputOf(pod: PodFacts, namespace: string, index: RewriteIndex): PodInpu
 
 function decideAbout(containers: readonly ContainerFacts[], input: PodInput, stages: Stages, now: Date): Decision {
   const refused = firstFinding(stages.before, input);
-  const verdicts = containers.flatMap((container) => judge(container, input, now) ?? []);
+  const { verdicts, artifacts } = judge(containers, input, now);
+  const earlier = earlierOf(input.pod, verdicts, artifacts);
+  const stay = (finding: Finding): Decision => skipped(input.pod, finding, verdicts, earlier);
   if (refused !== undefined) {
-    return skipped(input.pod, refused, verdicts);
-  }
-  if (verdicts.length === 0) {
-    return skipped(input.pod, nothingNamed(input.pod), verdicts);
+    return stay(refused);
   }
   const usable = verdicts.filter(({ finding }) => finding === undefined);
-  const objection = usable.length === 0 ? verdicts[0]?.finding : firstFinding(stages.after, input);
+  const restored = artifacts.size > 0 && lacksRuntimeClass(input.pod, stages.runtimeClass);
+  if (verdicts.length === 0 && !restored) {
+    return stay(nothingNamed(earlier));
+  }
+  const objection = usable.length > 0 || restored ? firstFinding(stages.after, input) : verdicts[0]?.finding;
   if (objection !== undefined) {
-    return skipped(input.pod, objection, verdicts);
+    return stay(objection);
   }
   const rewrites = usable.flatMap(({ container, candidate, artifact }) =>
     artifact === undefined ? [] : { container, image: artifact.image, acceleratedImage: nameOf(candidate) },
   );
-  return {
+  const decision: Decision = {
     pod: input.pod,
     reason: 'Rewritten',
-    message: rewrites.map(({ container, image }) => `${container.name}: ${container.image} → ${image}`).join('; '),
+    message: messageOf(rewrites, restored ? [...artifacts.keys()] : []),
     rewrites,
     skips: skipsOf(verdicts),
-    earlier: earlierOf(input.pod, verdicts),
+    earlier,
     named: true,
     runtimeClass: usesRuntimeClass(input.index.config) ? stages.runtimeClass : undefined,
     pullSecrets: pullSecretsOf(usable, input.namespace),
   };
+  return fits(decision) ? decision : stay(annotationsFull());
 }
 
-/** What the AcceleratedImages say about a container; undefined where none names its image. */
-function judge(container: ContainerFacts, input: PodInput, now: Date): Verdict | undefined {
-  const reference = referenceOf(container.image);
-  if (reference === undefined) {
-    return undefined;
-  }
-  const verdicts = input.index.lookup(reference, input.namespace).map((candidate): Verdict => {
-    const { artifact } = candidate;
-    const finding = container.pulledNever
-      ? { reason: SkipReason.ImagePullPolicyNever, message: `container ${container.name} has imagePullPolicy Never` }
-      : firstFinding(CANDIDATE_CHECKS, { ...input, reference, candidate, now });
-    return { container, finding, candidate, artifact, otherRegistry: artifact?.registry !== reference.registry };
-  });
-  return verdicts.find(({ finding }) => finding === undefined) ?? verdicts[0];
+/** Whether a Pod that runs artifacts has lost what they need, so that its node would unpack them as ordinary images. */
+function lacksRuntimeClass(pod: PodFacts, runtimeClass: RuntimeClassFacts | undefined): boolean {
+  return (
+    runtimeClass !== undefined &&
+    (pod.runtimeClassName !== runtimeClass.name || pod.runtimeHandler !== runtimeClass.handler)
+  );
 }
 
-function nothingNamed(pod: PodFacts): Finding {
-  return pod.originals.size > 0
+function messageOf(rewrites: readonly Rewrite[], restored: readonly ContainerFacts[]): string {
+  return [
+    ...rewrites.map(({ container, image }) => `${container.name}: ${container.image} → ${image}`),
+    ...restored.map(({ name, image }) => `${name}: gets what ${image} needs to run`),
+  ].join('; ');
+}
+
+function nothingNamed(earlier: ReadonlyMap<string, string>): Finding {
+  return earlier.size > 0
     ? { reason: SkipReason.AlreadyRewritten, message: 'its images were rewritten before' }
     : { reason: SkipReason.NoAcceleratedImage, message: 'no AcceleratedImage in reach names one of its images' };
 }
 
-function skipped(pod: PodFacts, finding: Finding, verdicts: readonly Verdict[]): Decision {
-  const { reason, message } = finding;
+function annotationsFull(): Finding {
+  return {
+    reason: SkipReason.AnnotationsFull,
+    message: `its annotations would grow beyond the ${ANNOTATIONS_LIMIT} bytes that the API server takes`,
+  };
+}
+
+function skipped(
+  pod: PodFacts,
+  { reason, message }: Finding,
+  verdicts: readonly Verdict[],
+  earlier: ReadonlyMap<string, string>,
+): Decision {
   return {
     pod,
     reason,
     message,
     rewrites: [],
     skips: skipsOf(verdicts),
-    earlier: earlierOf(pod, verdicts),
+    earlier,
     named: verdicts.length > 0,
     runtimeClass: undefined,
     pullSecrets: [],
@@ -178,12 +186,6 @@ function skipped(pod: PodFacts, finding: Finding, verdicts: readonly Verdict[]):
 
 function skipsOf(verdicts: readonly Verdict[]): readonly Skip[] {
   return verdicts.flatMap(({ container, finding }) => (finding === undefined ? [] : { ...finding, container }));
-}
-
-/** An image that an AcceleratedImage names is an original, whatever an annotation, maybe copied from another Pod, says. */
-function earlierOf(pod: PodFacts, verdicts: readonly Verdict[]): ReadonlyMap<string, string> {
-  const named = new Set(verdicts.map(({ container }) => container.name));
-  return new Map([...pod.originals].filter(([name]) => !named.has(name)));
 }
 
 /** Only of objects in the Pod's own namespace: a Secret cannot be used from another. */

@@ -41,6 +41,8 @@ export const SkipReason = {
   NodeNotCapable: 'NodeNotCapable',
   /** A volume may be bound to a node or zone without Nydus, and the RuntimeClass would keep the Pod from it. */
   VolumeMayBindElsewhere: 'VolumeMayBindElsewhere',
+  /** The Pod's annotations have no room for what a rewrite adds: the API server would refuse the Pod. */
+  AnnotationsFull: 'AnnotationsFull',
 } as const;
 export type SkipReason = (typeof SkipReason)[keyof typeof SkipReason];
 

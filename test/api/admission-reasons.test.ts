@@ -169,6 +169,9 @@ describe('a Pod stays as it was sent, and says why', () => {
         spec: { ...AMD64, volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'data' } }] },
       }),
     },
+    AnnotationsFull: {
+      pod: podOf(SOURCE, { metadata: { annotations: { big: 'x'.repeat(256 * 1024 - 100) } }, spec: AMD64 }),
+    },
   };
 
   for (const [
