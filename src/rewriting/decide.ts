@@ -1,5 +1,6 @@
 import { ANNOTATIONS_LIMIT, fits } from './annotations.ts';
-import { firstFinding, nameOf, usesRuntimeClass, type Check, type PodInput } from './check.ts';
+import { CANDIDATE_CHECKS, RUNNING_CANDIDATE_CHECKS } from './candidate-checks.ts';
+import { firstFinding, nameOf, usesRuntimeClass, type CandidateInput, type Check, type PodInput } from './check.ts';
 import type { RewriteIndex, RuntimeClassFacts } from './index.ts';
 import type { Landing } from './nodes.ts';
 import { PLACEMENT_CHECKS, RUNNING_PLACEMENT_CHECKS } from './placement-checks.ts';
@@ -59,8 +60,14 @@ export interface Decision {
 export function decide(pod: unknown, namespace: string, index: RewriteIndex, now: Date): Decision {
   const facts = readPod(pod);
   const containers = facts.containers.filter(({ list }) => list !== 'ephemeralContainers');
-  const stages: Stages = { before: POD_CHECKS, after: PLACEMENT_CHECKS, runtimeClass: index.runtimeClass };
-  return decideAbout(containers, inputOf(facts, namespace, index), stages, now);
+  const stages: Stages = {
+    before: POD_CHECKS,
+    candidate: CANDIDATE_CHECKS,
+    after: PLACEMENT_CHECKS,
+    runtimeClass: index.runtimeClass,
+  };
+  const decision = decideAbout(containers, inputOf(facts, namespace, index), stages, now);
+  return decision.reason !== 'Rewritten' || fits(decision) ? decision : withoutRoom(decision);
 }
 
 /**
@@ -86,14 +93,21 @@ export function decideEphemeral(
       terms: undefined,
       tolerations: [{ key: '', operator: 'Exists', value: '', effect: '' }],
       os: undefined,
+      devices: [],
     },
   };
-  const stages: Stages = { before: RUNNING_POD_CHECKS, after: RUNNING_PLACEMENT_CHECKS, runtimeClass: undefined };
-  return { ...decideAbout(added, inputOf(settled, namespace, index), stages, now), pullSecrets: [] };
+  const stages: Stages = {
+    before: RUNNING_POD_CHECKS,
+    candidate: RUNNING_CANDIDATE_CHECKS,
+    after: RUNNING_PLACEMENT_CHECKS,
+    runtimeClass: undefined,
+  };
+  return decideAbout(added, inputOf(settled, namespace, index), stages, now);
 }
 
 interface Stages {
   readonly before: readonly Check<PodInput>[];
+  readonly candidate: readonly Check<CandidateInput>[];
   readonly after: readonly Check<PodInput>[];
   readonly runtimeClass: RuntimeClassFacts | undefined;
 }
@@ -105,7 +119,7 @@ function inputOf(pod: PodFacts, namespace: string, index: RewriteIndex): PodInpu
 
 function decideAbout(containers: readonly ContainerFacts[], input: PodInput, stages: Stages, now: Date): Decision {
   const refused = firstFinding(stages.before, input);
-  const { verdicts, artifacts } = judge(containers, input, now);
+  const { verdicts, artifacts } = judge(containers, input, stages.candidate, now);
   const earlier = earlierOf(input.pod, verdicts, artifacts);
   const stay = (finding: Finding): Decision => skipped(input.pod, finding, verdicts, earlier);
   if (refused !== undefined) {
@@ -123,7 +137,7 @@ function decideAbout(containers: readonly ContainerFacts[], input: PodInput, sta
   const rewrites = usable.flatMap(({ container, candidate, artifact }) =>
     artifact === undefined ? [] : { container, image: artifact.image, acceleratedImage: nameOf(candidate) },
   );
-  const decision: Decision = {
+  return {
     pod: input.pod,
     reason: 'Rewritten',
     message: messageOf(rewrites, restored ? [...artifacts.keys()] : []),
@@ -132,9 +146,8 @@ function decideAbout(containers: readonly ContainerFacts[], input: PodInput, sta
     earlier,
     named: true,
     runtimeClass: usesRuntimeClass(input.index.config) ? stages.runtimeClass : undefined,
-    pullSecrets: pullSecretsOf(usable, input.namespace),
+    pullSecrets: [...new Set(usable.flatMap(({ pullSecret }) => pullSecret ?? []))],
   };
-  return fits(decision) ? decision : stay(annotationsFull());
 }
 
 /** Whether a Pod that runs artifacts has lost what they need, so that its node would unpack them as ordinary images. */
@@ -158,10 +171,15 @@ function nothingNamed(earlier: ReadonlyMap<string, string>): Finding {
     : { reason: SkipReason.NoAcceleratedImage, message: 'no AcceleratedImage in reach names one of its images' };
 }
 
-function annotationsFull(): Finding {
+/** What becomes of a Pod that the API server would refuse for its annotations if it were rewritten. */
+function withoutRoom(decision: Decision): Decision {
   return {
+    ...decision,
     reason: SkipReason.AnnotationsFull,
     message: `its annotations would grow beyond the ${ANNOTATIONS_LIMIT} bytes that the API server takes`,
+    rewrites: [],
+    runtimeClass: undefined,
+    pullSecrets: [],
   };
 }
 
@@ -186,12 +204,4 @@ function skipped(
 
 function skipsOf(verdicts: readonly Verdict[]): readonly Skip[] {
   return verdicts.flatMap(({ container, finding }) => (finding === undefined ? [] : { ...finding, container }));
-}
-
-/** Only of objects in the Pod's own namespace: a Secret cannot be used from another. */
-function pullSecretsOf(verdicts: readonly Verdict[], namespace: string): readonly string[] {
-  const secrets = verdicts
-    .filter(({ candidate, otherRegistry }) => otherRegistry && candidate.namespace === namespace)
-    .flatMap(({ candidate }) => candidate.pullSecret ?? []);
-  return [...new Set(secrets)];
 }

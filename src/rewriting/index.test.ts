@@ -96,7 +96,14 @@ describe('nodes', () => {
 
   test('that only send heartbeats do not cost the answers that are remembered', () => {
     const index = indexOf({ images });
-    const constraints = { nodeName: undefined, nodeSelector: [], terms: undefined, tolerations: [], os: undefined };
+    const constraints = {
+      nodeName: undefined,
+      nodeSelector: [],
+      terms: undefined,
+      tolerations: [],
+      os: undefined,
+      devices: [],
+    };
     const landing = index.landing(constraints);
     index.upsertNode(
       capableNode('n1', { status: { conditions: [{ type: 'Ready', status: 'True', lastHeartbeatTime: 'now' }] } }),
@@ -108,7 +115,14 @@ describe('nodes', () => {
 
   test('that DaemonSet Pods are pinned to do not cost the answers that are remembered', () => {
     const index = indexOf({ images });
-    const free = { nodeName: undefined, nodeSelector: [], terms: undefined, tolerations: [], os: undefined };
+    const free = {
+      nodeName: undefined,
+      nodeSelector: [],
+      terms: undefined,
+      tolerations: [],
+      os: undefined,
+      devices: [],
+    };
     const landing = index.landing(free);
     for (let i = 0; i < 5000; i += 1) {
       const fields = [{ key: 'metadata.name', operator: 'In', values: [`n${i}`] }];

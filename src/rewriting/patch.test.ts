@@ -273,8 +273,10 @@ describe('the pull secret of an artifact in another registry', () => {
 });
 
 test('of an update of ephemeral containers, only the new images change', () => {
-  const old = webPod(ARTIFACT, { spec: { runtimeClassName: 'nydus', nodeName: 'n1' } });
+  const metadata = { annotations: { 'io.containerd.cri.runtime-handler': 'nydus' } };
+  const old = webPod(ARTIFACT, { metadata, spec: { runtimeClassName: 'nydus', nodeName: 'n1' } });
   const pod = webPod(ARTIFACT, {
+    metadata,
     spec: { runtimeClassName: 'nydus', nodeName: 'n1', ephemeralContainers: [{ name: 'shell', image: SOURCE }] },
   });
   const operations = ephemeralPatchOf(decideEphemeral(pod, old, 'team-a', index(), NOW));

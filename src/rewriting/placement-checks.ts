@@ -49,7 +49,9 @@ function noCapableNode({ landing, index }: PodInput): Finding | undefined {
     ? undefined
     : {
         reason: SkipReason.NoCapableNode,
-        message: `no node that the Pod's constraints allow is Ready and reports the runtime handler ${index.config.runtimeHandler}`,
+        message:
+          `no node that the Pod's constraints allow is Ready, reports the runtime handler ${index.config.runtimeHandler} ` +
+          'and has the devices that the Pod asks for',
       };
 }
 
@@ -64,19 +66,19 @@ function nodeNotCapable({ landing, index }: PodInput): Finding | undefined {
 }
 
 /**
- * Volumes are not looked at, as admission does no I/O: a claim may be bound to a node or a zone where the RuntimeClass does
+ * Claims are not looked at, as admission does no I/O: one may be bound to a node or a zone where the RuntimeClass does
  * not let the Pod go. Where the class excludes no node that the Pod's own constraints allow, it cannot happen.
  */
 function volumeMayBindElsewhere({ pod, landing, index }: PodInput): Finding | undefined {
   const { incapable } = landing();
-  if (!pod.hasClaims || incapable === undefined) {
+  if (pod.claim === undefined || incapable === undefined) {
     return undefined;
   }
   const selector = [...(index.runtimeClass?.nodeSelector ?? [])].map(([key, value]) => `${key}: "${value}"`).join(', ');
   return {
     reason: SkipReason.VolumeMayBindElsewhere,
     message:
-      `a PersistentVolumeClaim of the Pod may be bound to a node without Nydus, such as ${incapable}; ` +
+      `a ${pod.claim} of the Pod may be bound to a node without Nydus, such as ${incapable}; ` +
       `if it is not, a nodeSelector {${selector}} in the Pod says so`,
   };
 }

@@ -1,7 +1,5 @@
-import type { Reference } from '../registry/reference.ts';
-import { CANDIDATE_CHECKS } from './candidate-checks.ts';
-import { referenceOf, type Artifact, type Candidate } from './candidates.ts';
-import { firstFinding, type PodInput } from './check.ts';
+import { pullSecretFor, referenceOf, type Artifact, type Candidate } from './candidates.ts';
+import { firstFinding, type CandidateInput, type Check, type PodInput } from './check.ts';
 import type { ContainerFacts, PodFacts } from './pod.ts';
 import { SkipReason, type Finding } from './reasons.ts';
 
@@ -12,7 +10,8 @@ export interface Verdict {
   readonly finding: Finding | undefined;
   readonly candidate: Candidate;
   readonly artifact: Artifact | undefined;
-  readonly otherRegistry: boolean;
+  /** Secret that the Pod needs to pull the artifact, where it is in another registry. */
+  readonly pullSecret: string | undefined;
 }
 
 /** What the AcceleratedImages say about the containers of a Pod. */
@@ -23,7 +22,13 @@ export interface Verdicts {
   readonly artifacts: ReadonlyMap<ContainerFacts, Candidate>;
 }
 
-export function judge(containers: readonly ContainerFacts[], input: PodInput, now: Date): Verdicts {
+/** @param checks what is asked of each AcceleratedImage that names an image, in this order */
+export function judge(
+  containers: readonly ContainerFacts[],
+  input: PodInput,
+  checks: readonly Check<CandidateInput>[],
+  now: Date,
+): Verdicts {
   const verdicts: Verdict[] = [];
   const artifacts = new Map<ContainerFacts, Candidate>();
   for (const container of containers) {
@@ -36,7 +41,7 @@ export function judge(containers: readonly ContainerFacts[], input: PodInput, no
       artifacts.set(container, made);
       continue;
     }
-    const verdict = verdictOn(container, reference, input, now);
+    const verdict = verdictOn(container, checks, { ...input, reference, now });
     if (verdict !== undefined) {
       verdicts.push(verdict);
     }
@@ -45,13 +50,18 @@ export function judge(containers: readonly ContainerFacts[], input: PodInput, no
 }
 
 /** The verdict of the first that has nothing against a rewrite, else of the first; undefined where none names the image. */
-function verdictOn(container: ContainerFacts, reference: Reference, input: PodInput, now: Date): Verdict | undefined {
-  const verdicts = input.index.lookup(reference, input.namespace).map((candidate): Verdict => {
+function verdictOn(
+  container: ContainerFacts,
+  checks: readonly Check<CandidateInput>[],
+  input: Omit<CandidateInput, 'candidate'>,
+): Verdict | undefined {
+  const { index, namespace, reference } = input;
+  const verdicts = index.lookup(reference, namespace).map((candidate): Verdict => {
     const { artifact } = candidate;
     const finding = container.pulledNever
       ? { reason: SkipReason.ImagePullPolicyNever, message: `container ${container.name} has imagePullPolicy Never` }
-      : firstFinding(CANDIDATE_CHECKS, { ...input, reference, candidate, now });
-    return { container, finding, candidate, artifact, otherRegistry: artifact?.registry !== reference.registry };
+      : firstFinding(checks, { ...input, candidate });
+    return { container, finding, candidate, artifact, pullSecret: pullSecretFor(candidate, reference, namespace) };
   });
   return verdicts.find(({ finding }) => finding === undefined) ?? verdicts[0];
 }

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { namespaces, runtimeClasses, type Pod } from '../../src/kube/resources.ts';
+import { namespaces, pods, runtimeClasses, type Pod } from '../../src/kube/resources.ts';
 import { SkipReason } from '../../src/rewriting/reasons.ts';
 import {
   podOf,
   registerChart,
   startAdmission,
+  TEAM,
   unregister,
   type AdmissionCluster,
   type PodDraft,
@@ -37,6 +38,10 @@ before(async () => {
   await cluster.addNamespace('opted-out', { 'slipstream.dev/rewrite': 'disabled' });
   await cluster.addImage('web', SOURCE);
   await cluster.addImage('shared', 'registry.test/shared:1', { metadata: { namespace: CONFIG.operatorNamespace } });
+  await cluster.addImage('far', 'registry.test/far:1', {
+    spec: { source: { pullSecretRef: { name: 'pull' } } },
+    status: { artifact: { image: `mirror.test/far:1-nydus@${ARTIFACT_DIGEST}` } },
+  });
   await cluster.addImage('never', 'registry.test/never:1', never);
   await cluster.addImage('unready', 'registry.test/unready:1', { status: { conditions: [] } });
   await cluster.addImage('stale', 'registry.test/stale:1', stale);
@@ -100,8 +105,11 @@ async function unsent(pod: PodDraft): Promise<Pod> {
 
 const NONE = '';
 
+/** Reasons that only ephemeral containers can meet, with an image that does. */
+const EPHEMERAL = { PullSecretMissing: 'registry.test/far:1' } as const;
+
 describe('a Pod stays as it was sent, and says why', () => {
-  const cases: Record<SkipReason, Case> = {
+  const cases: Record<Exclude<SkipReason, keyof typeof EPHEMERAL>, Case> = {
     MirrorPod: {
       pod: podOf(SOURCE, {
         metadata: { annotations: { 'kubernetes.io/config.mirror': 'hash' } },
@@ -192,7 +200,24 @@ describe('a Pod stays as it was sent, and says why', () => {
     );
   }
 
+  for (const [reason, image] of Object.entries(EPHEMERAL)) {
+    test(`${reason}, of an ephemeral container`, async () => {
+      const { pod } = await cluster.create(podOf(SOURCE, { spec: { ...AMD64, nodeName: 'amd64' } }));
+      const ephemeralContainers = [{ name: 'shell', image }];
+      const { spec } = await cluster.client.patch(
+        pods,
+        { namespace: TEAM, name: pod.metadata.name },
+        { spec: { ephemeralContainers } },
+        'application/strategic-merge-patch+json',
+        { subresource: 'ephemeralcontainers' },
+      );
+      assert.equal(cluster.calls.at(-1)?.reason, reason);
+      assert.equal(spec?.ephemeralContainers?.[0]?.image, image);
+    });
+  }
+
   test('every reason has a case', () => {
-    assert.deepEqual(Object.keys(cases), Object.values(SkipReason));
+    const covered = [...Object.keys(cases), ...Object.keys(EPHEMERAL)];
+    assert.deepEqual(covered.toSorted(), Object.values(SkipReason).toSorted());
   });
 });

@@ -22,7 +22,9 @@ export function validPod(random: Random, { images, labels, nodes }: Names): Json
     image: random.pick(images),
     ...maybe(0.3, () => ({ imagePullPolicy: random.pick(['Always', 'IfNotPresent', 'Never']) })),
     ...maybe(0.2, () => ({ env: [{ name: 'A', value: random.pick(['', 'ä€😀', '~0/~1', '"\\']) }] })),
-    ...maybe(0.2, () => ({ resources: { requests: { cpu: '10m', memory: '1Mi' } } })),
+    ...maybe(0.2, () => ({
+      resources: random.pick<Json>([{ requests: { cpu: '10m', memory: '1Mi' } }, { limits: { 'x.io/gpu': '1' } }]),
+    })),
   });
   const several = (prefix: string, most: number): Json[] =>
     Array.from({ length: 1 + random.int(most) }, (_, index) => container(`${prefix}${index}`));
@@ -123,6 +125,14 @@ function volume(random: Random): Json {
     { name: 'v', emptyDir: {} },
     { name: 'v', persistentVolumeClaim: { claimName: 'data' } },
     { name: 'v', hostPath: { path: '/tmp' } },
+    {
+      name: 'v',
+      ephemeral: {
+        volumeClaimTemplate: {
+          spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
+        },
+      },
+    },
   ]);
 }
 
