@@ -98,9 +98,9 @@ function patchIn(review: Reviewer, body: string): readonly Operation[] | undefin
   if (answer === undefined) {
     return undefined;
   }
-  const { uid, allowed, patch, patchType } = (JSON.parse(JSON.stringify(answer)) as typeof answer).response;
+  const { uid, allowed, patch, patchType } = answer.response;
   assert.equal(allowed, true);
-  assert.equal(uid, (JSON.parse(body) as { request: Json }).request['uid']);
+  assert.ok(body.includes(`"uid":${JSON.stringify(uid)}`));
   assert.equal(patchType, patch === undefined ? undefined : 'JSONPatch');
   return patch === undefined ? [] : (JSON.parse(Buffer.from(patch, 'base64').toString()) as Operation[]);
 }
