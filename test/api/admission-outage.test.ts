@@ -172,7 +172,7 @@ describe('a Pod is created as it was sent while the webhook', () => {
       await body();
     } finally {
       await unregister(cluster, 'broken');
-      await registerChart(cluster, (webhook) => webhook);
+      await registerChart(cluster);
     }
   }
 });

@@ -1,7 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { pino } from 'pino';
-import type { AcceleratedImage } from '../../../src/api/v1alpha1/acceleratedimage.ts';
-import { listWatch, loadKubeClient, type KubeClient } from '../../../src/kube/client.ts';
+import { loadKubeClient, type KubeClient } from '../../../src/kube/client.ts';
 import {
   acceleratedImages,
   mutatingWebhookConfigurations,
@@ -13,37 +11,19 @@ import {
   type Resource,
 } from '../../../src/kube/resources.ts';
 import type { RewriteConfig } from '../../../src/rewriting/config.ts';
-import { fillIndex } from '../../../src/rewriting/fill.ts';
-import { RewriteIndex } from '../../../src/rewriting/index.ts';
-import { systemClock } from '../../../src/runtime/clock.ts';
-import { Informer } from '../../../src/runtime/informer.ts';
 import { keyOf, type KubeObject } from '../../../src/runtime/object.ts';
-import { createReviewer } from '../../../src/webhook/mutate.ts';
-import { createWebhookServer, type WebhookServer } from '../../../src/webhook/server.ts';
+import type { WebhookServer } from '../../../src/webhook/server.ts';
 import { startEnvtest, type Envtest } from '../../envtest/envtest.ts';
-import { loopbackCertificate } from '../loopback-certificate.ts';
 import { CRDS } from '../operator.ts';
 import { capableNode, CONFIG, readyImage, runtimeClass } from '../rewriting.ts';
-import type { Overrides } from '../merge.ts';
+import { merge, type Overrides } from '../merge.ts';
 import { startTcpProxy, type TcpProxy } from '../tcp-proxy.ts';
 import { until } from '../until.ts';
 import { chartWebhook, register, type Webhook } from './configuration.ts';
+import { createInformers, startWebhook, type Call, type Informers, type RunningWebhook } from './serve.ts';
 
 /** Where Pods are made. */
 export const TEAM = 'team-a';
-
-const log = pino({ level: 'silent' });
-
-/** One call of the webhook by the API server. */
-export interface Call {
-  operation: string;
-  namespace: string;
-  /** Empty where the API server has yet to generate it. */
-  name: string;
-  /** Of the decision, as the counter has it. */
-  reason: string;
-  patched: boolean;
-}
 
 /** What became of a Pod that was created, and the calls of the webhook on the way. */
 export interface Admitted {
@@ -148,75 +128,6 @@ export async function registerChart(
   });
 }
 
-type Informers = ReturnType<typeof createInformers>;
-
-function createInformers(client: KubeClient) {
-  function informer<T extends KubeObject>(resource: Resource<T>): Informer<T> {
-    return new Informer({
-      name: resource.plural,
-      listWatch: listWatch(client, resource),
-      clock: systemClock,
-      log,
-    });
-  }
-  return {
-    images: informer(acceleratedImages),
-    nodes: informer(nodes),
-    namespaces: informer(namespaces),
-    runtimeClasses: informer(runtimeClasses),
-  };
-}
-
-interface RunningWebhook {
-  server: WebhookServer;
-  calls: Call[];
-  configured: AdmissionCluster['configured'];
-  ended: Promise<void>;
-}
-
-async function startWebhook(informers: Informers, signal: AbortSignal): Promise<RunningWebhook> {
-  const calls: Call[] = [];
-  let reason = '';
-  const reviewerOf = (config: RewriteConfig): ReturnType<typeof createReviewer> => {
-    const index = new RewriteIndex(config);
-    fillIndex(index, informers);
-    const metrics = { observe: (_outcome: string, why: string) => void (reason = why) };
-    return createReviewer({ index, clock: systemClock, metrics, log });
-  };
-  const usual = reviewerOf(CONFIG);
-  let review = usual;
-  const server = createWebhookServer({
-    review(body) {
-      const { operation, namespace, name = '' } = (JSON.parse(body) as { request: Call }).request;
-      const answer = review(body);
-      calls.push({ operation, namespace, name, reason, patched: answer?.response.patch !== undefined });
-      return answer;
-    },
-    clock: systemClock,
-    log,
-    host: '127.0.0.1',
-    port: 0,
-    drainMs: 0,
-    farewellMs: 0,
-  });
-  server.setCertificate(loopbackCertificate);
-  const ended = server.run(signal);
-  await server.ready(signal);
-  return {
-    server,
-    calls,
-    ended,
-    async configured(config, body) {
-      review = reviewerOf(config);
-      try {
-        await body();
-      } finally {
-        review = usual;
-      }
-    },
-  };
-}
-
 function createCluster(
   client: KubeClient,
   informers: Informers,
@@ -238,12 +149,12 @@ function createCluster(
     settled,
     configured,
     async addImage(name, source, overrides = {}) {
-      const { metadata, spec, status } = readyImage(name, source, overrides) as AcceleratedImage & { status: object };
+      const now = { status: { source: { resolvedAt: new Date().toISOString() } } };
+      const { metadata, spec, status } = readyImage(name, source, merge(now, overrides));
       const ref = { namespace: metadata.namespace, name };
       await client.create(acceleratedImages, { metadata: ref, spec });
-      const resolved = { source: { resolvedAt: new Date().toISOString() } };
-      const body = { status: { ...status, source: { ...(status.source ?? {}), ...resolvedAt(overrides, resolved) } } };
-      await client.patch(acceleratedImages, ref, body, 'application/merge-patch+json', { subresource: 'status' });
+      const subresource = 'status';
+      await client.patch(acceleratedImages, ref, { status }, 'application/merge-patch+json', { subresource });
       await settled(acceleratedImages, ref);
     },
     async addNode({ metadata: { name, labels = {} }, spec = {}, status = {} }) {
@@ -272,12 +183,6 @@ function createCluster(
       return { pod: JSON.parse(answer) as Pod, calls: calls.slice(before) };
     },
   };
-}
-
-/** When the source was resolved: now, unless the test says when. */
-function resolvedAt(overrides: Overrides, now: { source: { resolvedAt: string } }): object {
-  const { source } = (overrides['status'] ?? {}) as { source?: { resolvedAt?: string } };
-  return source?.resolvedAt === undefined ? now.source : {};
 }
 
 async function populate(cluster: AdmissionCluster): Promise<void> {
