@@ -107,8 +107,8 @@ export class NodeIndex {
 
 /**
  * Whether the node can run Nydus images: its kubelet reports the runtime handler. Undefined while it does not say: a node
- * that is not Ready may leave its handlers out, as every kubelet does for a moment when it starts. (The scheduler keeps Pods
- * from it anyway.)
+ * that is not Ready may leave its handlers out, as a kubelet may that starts and has not asked its runtime yet. (The scheduler
+ * keeps Pods from it anyway.)
  */
 export function capability(node: Node, handler: string): boolean | undefined {
   const { hasHandler, ready } = readNode(node, handler);
