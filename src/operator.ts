@@ -31,6 +31,7 @@ import type { Resource } from './kube/resources.ts';
 import { createHealthServer } from './observability/http.ts';
 import { controllerMetrics, createMetricsRegistry } from './observability/metrics.ts';
 import { RegistryClient } from './registry/client.ts';
+import { fillIndex } from './rewriting/fill.ts';
 import { RewriteIndex } from './rewriting/index.ts';
 import type { Clock } from './runtime/clock.ts';
 import { systemClock } from './runtime/clock.ts';
@@ -274,18 +275,7 @@ function createCaches(
 /** The one index that the webhook and the PrefetchPolicy controller read. */
 function createIndex({ config, namespace }: OperatorOptions, caches: Caches): RewriteIndex {
   const index = new RewriteIndex(rewriteConfig(config, namespace));
-  caches.images.onChange(({ type, object }) =>
-    type === 'deleted' ? index.deleteImage(object) : index.upsertImage(object),
-  );
-  caches.nodes.onChange(({ type, object }) =>
-    type === 'deleted' ? index.deleteNode(object) : index.upsertNode(object),
-  );
-  caches.namespaces.onChange(({ type, object }) =>
-    type === 'deleted' ? index.deleteNamespace(object) : index.upsertNamespace(object),
-  );
-  caches.runtimeClasses.onChange(({ type, object }) =>
-    type === 'deleted' ? index.deleteRuntimeClass(object) : index.upsertRuntimeClass(object),
-  );
+  fillIndex(index, caches);
   return index;
 }
 

@@ -1,3 +1,4 @@
+import { pullSecretFor } from './candidates.ts';
 import { nameOf, type CandidateInput, type Check } from './check.ts';
 import { SkipReason, type Finding } from './reasons.ts';
 
@@ -10,6 +11,9 @@ export const CANDIDATE_CHECKS: readonly Check<CandidateInput>[] = [
   digestDiffers,
   platformNotCovered,
 ];
+
+/** Checks for a Pod that runs already, which cannot be given a pull secret any more. */
+export const RUNNING_CANDIDATE_CHECKS: readonly Check<CandidateInput>[] = [...CANDIDATE_CHECKS, pullSecretMissing];
 
 function policyNever({ candidate }: CandidateInput): Finding | undefined {
   return candidate.never
@@ -63,5 +67,17 @@ function platformNotCovered({ candidate, landing }: CandidateInput): Finding | u
         message:
           `the Pod may land on nodes of ${missing.join(', ')}, which the artifact of AcceleratedImage ` +
           `${nameOf(candidate)} lacks`,
+      };
+}
+
+function pullSecretMissing({ pod, candidate, reference, namespace }: CandidateInput): Finding | undefined {
+  const secret = pullSecretFor(candidate, reference, namespace);
+  return secret === undefined || pod.pullSecrets.includes(secret)
+    ? undefined
+    : {
+        reason: SkipReason.PullSecretMissing,
+        message:
+          `the artifact of AcceleratedImage ${nameOf(candidate)} is in another registry, and the running Pod lacks ` +
+          `imagePullSecrets ${secret}, which pulls from there`,
       };
 }

@@ -154,6 +154,12 @@ describe('a Pod is rewritten', () => {
         ],
       },
     },
+    'when a capable node has the devices that it asks for': {
+      pod: webPod(SOURCE, {
+        spec: { containers: [{ name: 'web', image: SOURCE, resources: { limits: { 'nvidia.com/gpu': '2' } } }] },
+      }),
+      cluster: { nodes: [capableNode('n1', { status: { allocatable: { cpu: '4', 'nvidia.com/gpu': '2' } } })] },
+    },
     'when it is bound to a capable node by name': { pod: webPod(SOURCE, { spec: { nodeName: 'n1' } }) },
     'when a DaemonSet pins it to a capable node': {
       pod: webPod(SOURCE, { spec: { affinity: pinnedTo('n1') } }),
@@ -442,6 +448,18 @@ describe('a Pod is left as it was', () => {
       cluster: { nodes: [capableNode('n1', taint('gpu', 'NoExecute'))] },
       reason: SkipReason.NoCapableNode,
     },
+    'when the capable node lacks the devices that it asks for, which a plain node may have': {
+      pod: webPod(SOURCE, {
+        spec: { containers: [{ name: 'web', image: SOURCE, resources: { limits: { 'nvidia.com/gpu': '2' } } }] },
+      }),
+      cluster: {
+        nodes: [
+          capableNode('n1', { status: { allocatable: { cpu: '4', 'nvidia.com/gpu': '1' } } }),
+          plainNode('p1', { status: { allocatable: { cpu: '4', 'nvidia.com/gpu': '8' } } }),
+        ],
+      },
+      reason: SkipReason.NoCapableNode,
+    },
     'when it is bound to a plain node by name': {
       pod: webPod(SOURCE, { spec: { nodeName: 'p1' } }),
       cluster: { nodes: [plainNode('p1'), capableNode('n1')] },
@@ -487,15 +505,29 @@ describe('a Pod is left as it was', () => {
       cluster: { nodes: [capableNode('n1'), plainNode('p1')] },
       reason: SkipReason.VolumeMayBindElsewhere,
     },
+    'when a volume that is made for it may be bound to a plain node': {
+      pod: webPod(SOURCE, { spec: { volumes: [{ name: 'scratch', ephemeral: { volumeClaimTemplate: {} } }] } }),
+      cluster: { nodes: [capableNode('n1'), plainNode('p1')] },
+      reason: SkipReason.VolumeMayBindElsewhere,
+    },
+    'when a device that it claims may be on a plain node': {
+      pod: webPod(SOURCE, { spec: { resourceClaims: [{ name: 'gpu', resourceClaimTemplateName: 'gpu' }] } }),
+      cluster: { nodes: [capableNode('n1'), plainNode('p1')] },
+      reason: SkipReason.VolumeMayBindElsewhere,
+    },
+    'when its annotations have no room for more': {
+      pod: webPod(SOURCE, { metadata: { annotations: { big: 'x'.repeat(256 * 1024 - 100) } } }),
+      reason: SkipReason.AnnotationsFull,
+    },
   };
   for (const [name, { reason, ...given }] of Object.entries(cases)) {
     test(`${name}: ${reason}`, () => assert.equal(reasonOf(given), reason));
   }
 
-  test('and every reason but AlreadyRewritten, which follows a patch, has a case here', () => {
+  test('and every reason has a case here, but those of a Pod that exists already', () => {
     const covered = new Set<SkipReason>(Object.values(cases).map(({ reason }) => reason));
     const missing = Object.values(SkipReason).filter((reason) => !covered.has(reason));
-    assert.deepEqual(missing, [SkipReason.AlreadyRewritten]);
+    assert.deepEqual(missing, [SkipReason.AlreadyRewritten, SkipReason.PullSecretMissing]);
   });
 });
 
@@ -623,7 +655,10 @@ describe('the pull secret of an artifact', () => {
 
 describe('an ephemeral container', () => {
   const running = (...added: object[]): Pod =>
-    webPod(ARTIFACT, { spec: { runtimeClassName: 'nydus', nodeName: 'n1', ephemeralContainers: added } });
+    webPod(ARTIFACT, {
+      metadata: { annotations: { 'io.containerd.cri.runtime-handler': 'nydus' } },
+      spec: { runtimeClassName: 'nydus', nodeName: 'n1', ephemeralContainers: added },
+    });
   const shell = { name: 'shell', image: SOURCE };
   const reason = (pod: Pod, old: Pod, cluster: Cluster = {}): string =>
     decideEphemeral(pod, old, 'team-a', indexOf({ images: [READY], ...cluster }), NOW).reason;
@@ -651,6 +686,18 @@ describe('an ephemeral container', () => {
     assert.equal(reason(plain, webPod(SOURCE)), SkipReason.OtherRuntimeClass);
   });
 
+  test('stays as it is in a Pod whose node was not told to pull into Nydus', () => {
+    const pod = running(shell);
+    pod.metadata.annotations = {};
+    assert.equal(reason(pod, running()), SkipReason.OtherRuntimeClass);
+  });
+
+  test('is rewritten whatever annotations the Pod has, as it gets none', () => {
+    const pod = running(shell);
+    pod.metadata.annotations = { ...pod.metadata.annotations, big: 'x'.repeat(256 * 1024 - 50) };
+    assert.equal(reason(pod, running()), 'Rewritten');
+  });
+
   test('stays as it is when the node of the Pod is not capable any more', () => {
     assert.equal(reason(running(shell), running(), { nodes: [plainNode('n1')] }), SkipReason.NoCapableNode);
   });
@@ -658,6 +705,18 @@ describe('an ephemeral container', () => {
   test('is rewritten on a cordoned node too, where the Pod runs already', () => {
     const cordoned = capableNode('n1', { spec: { unschedulable: true } });
     assert.equal(reason(running(shell), running(), { nodes: [cordoned] }), 'Rewritten');
+  });
+
+  test('stays as it is where the Pod lacks the Secret that pulls its artifact, which it cannot be given any more', () => {
+    const far = readyImage('far', SOURCE, {
+      spec: { source: { pullSecretRef: { name: 'pull' } } },
+      status: { artifact: { image: `other.test/web:1-nydus@${ARTIFACT_DIGEST}` } },
+    });
+    assert.equal(reason(running(shell), running(), { images: [far] }), SkipReason.PullSecretMissing);
+    const pod = running(shell);
+    assert.ok(pod.spec);
+    pod.spec.imagePullSecrets = [{ name: 'pull' }];
+    assert.equal(reason(pod, running(), { images: [far] }), 'Rewritten');
   });
 
   test('is rewritten where Nydus is the default snapshotter, without any RuntimeClass', () => {

@@ -178,6 +178,75 @@ test('a rewritten Pod that is created again from its own manifest stays as it is
   assert.equal(decision.reason, 'AlreadyRewritten');
 });
 
+describe('a Pod that names an artifact itself, as the copies of kubectl debug do,', () => {
+  const annotations = {
+    'slipstream.dev/rewrite': 'rewritten',
+    'slipstream.dev/original-images': `{"web":"${SOURCE}"}`,
+    'io.containerd.cri.runtime-handler': 'nydus',
+  };
+  const spec = { runtimeClassName: 'nydus', nodeSelector: { 'slipstream.dev/nydus': 'true' } };
+
+  test('gets the annotations again that its node goes by', () => {
+    const after = admitted(webPod(ARTIFACT, { spec }));
+    assert.deepEqual(after.metadata.annotations, annotations);
+    assert.equal(after.spec?.containers[0]?.image, ARTIFACT);
+  });
+
+  test('gets the RuntimeClass too where it has none', () => {
+    const after = admitted(webPod(`registry.test/web@${ARTIFACT_DIGEST}`));
+    assert.equal(after.spec?.runtimeClassName, 'nydus');
+    assert.deepEqual(after.metadata.annotations, annotations);
+  });
+
+  test('keeps what it has recorded about its originals', () => {
+    const recorded = { 'slipstream.dev/original-images': '{"web":"registry.test/web@sha256:recorded"}' };
+    const after = admitted(webPod(ARTIFACT, { metadata: { annotations: recorded } }));
+    assert.equal(
+      after.metadata.annotations?.['slipstream.dev/original-images'],
+      recorded['slipstream.dev/original-images'],
+    );
+  });
+
+  test('is rewritten where it names other images, and both originals are recorded', () => {
+    const containers = [
+      { name: 'web', image: ARTIFACT },
+      { name: 'shell', image: SOURCE },
+    ];
+    const after = admitted(webPod(SOURCE, { spec: { ...spec, containers } }));
+    assert.deepEqual(JSON.parse(after.metadata.annotations?.['slipstream.dev/original-images'] ?? ''), {
+      web: SOURCE,
+      shell: SOURCE,
+    });
+  });
+
+  test('is not touched where it cannot have what it needs, or wants to be left alone', () => {
+    const disabled = { metadata: { labels: { 'slipstream.dev/rewrite': 'disabled' } } };
+    for (const pod of [webPod(ARTIFACT, { spec: { runtimeClassName: 'kata' } }), webPod(ARTIFACT, disabled)]) {
+      assert.deepEqual(patch(pod), []);
+    }
+    assert.deepEqual(patch(webPod(ARTIFACT), index({ nodes: [plainNode('p1')] })), []);
+  });
+
+  test('is not touched where Nydus is the default snapshotter, which needs nothing', () => {
+    assert.deepEqual(patch(webPod(ARTIFACT), index({ config: DEFAULT_SNAPSHOTTER })), []);
+  });
+});
+
+test('an artifact that another AcceleratedImage takes for its source is not rewritten again', () => {
+  const again = readyImage('again', 'registry.test/web:1-nydus', {
+    status: { source: { digest: ARTIFACT_DIGEST }, artifact: { sourceDigest: ARTIFACT_DIGEST } },
+  });
+  const after = admitted(webPod(SOURCE), index({ images: [readyImage('web', SOURCE), again] }));
+  assert.equal(after.spec?.containers[0]?.image, ARTIFACT);
+});
+
+test('a Pod is not told anything for which its annotations have no room', () => {
+  const annotations = { big: 'x'.repeat(256 * 1024 - 10) };
+  assert.deepEqual(patch(webPod(SOURCE, { metadata: { annotations } })), []);
+  const roomier = webPod(SOURCE, { metadata: { annotations: { big: 'x'.repeat(256 * 1024 - 100) } } });
+  assert.equal(admitted(roomier).metadata.annotations?.['slipstream.dev/rewrite'], 'skipped: AnnotationsFull');
+});
+
 describe('the pull secret of an artifact in another registry', () => {
   const given = index({
     images: [
@@ -204,8 +273,10 @@ describe('the pull secret of an artifact in another registry', () => {
 });
 
 test('of an update of ephemeral containers, only the new images change', () => {
-  const old = webPod(ARTIFACT, { spec: { runtimeClassName: 'nydus', nodeName: 'n1' } });
+  const metadata = { annotations: { 'io.containerd.cri.runtime-handler': 'nydus' } };
+  const old = webPod(ARTIFACT, { metadata, spec: { runtimeClassName: 'nydus', nodeName: 'n1' } });
   const pod = webPod(ARTIFACT, {
+    metadata,
     spec: { runtimeClassName: 'nydus', nodeName: 'n1', ephemeralContainers: [{ name: 'shell', image: SOURCE }] },
   });
   const operations = ephemeralPatchOf(decideEphemeral(pod, old, 'team-a', index(), NOW));

@@ -1,4 +1,4 @@
-import { ORIGINAL_IMAGES_ANNOTATION, REWRITE_ANNOTATION, RUNTIME_HANDLER_ANNOTATION } from '../api/v1alpha1/labels.ts';
+import { annotationsOf, fits } from './annotations.ts';
 import type { Decision } from './decide.ts';
 import type { PodFacts } from './pod.ts';
 import { SkipReason } from './reasons.ts';
@@ -11,16 +11,13 @@ export interface Operation {
   readonly value: unknown;
 }
 
-/** Value of the annotation on a Pod of which at least one container was rewritten. */
-export const REWRITTEN = 'rewritten';
-
 /**
  * The smallest patch that carries out a decision about a new Pod. It holds what the API server's RuntimeClass plugin would
  * add as well, so that the plugin changes nothing and this webhook is not called again for its sake. Nothing that is in
  * place already is written, so that the patched Pod needs no patch.
  */
 export function patchOf(decision: Decision): readonly Operation[] {
-  if (!decision.named || decision.reason === SkipReason.MirrorPod) {
+  if (!decision.named || decision.reason === SkipReason.MirrorPod || !fits(decision)) {
     return [];
   }
   return [
@@ -42,22 +39,6 @@ function images({ rewrites }: Decision): readonly Operation[] {
     path: `/spec/${list}/${index}/image`,
     value: image,
   }));
-}
-
-function annotationsOf({ earlier, reason, rewrites, runtimeClass: set }: Decision): ReadonlyMap<string, string> {
-  if (reason !== 'Rewritten') {
-    // A container that was rewritten in an earlier round still is.
-    return new Map([[REWRITE_ANNOTATION, earlier.size > 0 ? REWRITTEN : `skipped: ${reason}`]]);
-  }
-  const originals = new Map([
-    ...earlier,
-    ...rewrites.map(({ container }) => [container.name, container.image] as const),
-  ]);
-  return new Map([
-    [REWRITE_ANNOTATION, REWRITTEN],
-    [ORIGINAL_IMAGES_ANNOTATION, JSON.stringify(Object.fromEntries(originals))],
-    ...(set === undefined ? [] : [[RUNTIME_HANDLER_ANNOTATION, set.handler] as const]),
-  ]);
 }
 
 function annotations(pod: PodFacts, wanted: ReadonlyMap<string, string>): readonly Operation[] {

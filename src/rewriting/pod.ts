@@ -5,6 +5,7 @@ import {
   RUNTIME_HANDLER_ANNOTATION,
 } from '../api/v1alpha1/labels.ts';
 import { requiredTerms } from './affinity.ts';
+import { devicesOf } from './devices.ts';
 import { fieldsOf, isObject, itemsOf, stringMapOf, textOf } from './json.ts';
 import type { NodeConstraints } from './nodes.ts';
 import { tolerationsOf } from './taints.ts';
@@ -50,7 +51,8 @@ export interface PodFacts {
   readonly hasNodeSelector: boolean;
   readonly pullSecrets: readonly string[];
   readonly hasPullSecrets: boolean;
-  readonly hasClaims: boolean;
+  /** Kind of a claim of the Pod, which may be bound to some nodes only. */
+  readonly claim: 'PersistentVolumeClaim' | 'ResourceClaim' | undefined;
   readonly userNamespaced: boolean;
   readonly constraints: NodeConstraints;
 }
@@ -82,7 +84,7 @@ export function readPod(pod: unknown): PodFacts {
     hasNodeSelector: isObject(spec['nodeSelector']),
     pullSecrets: itemsOf(spec['imagePullSecrets']).flatMap((secret) => textOf(fieldsOf(secret)['name']) ?? []),
     hasPullSecrets: Array.isArray(spec['imagePullSecrets']),
-    hasClaims: itemsOf(spec['volumes']).some((volume) => isObject(fieldsOf(volume)['persistentVolumeClaim'])),
+    claim: readClaim(spec),
     userNamespaced: spec['hostUsers'] === false,
     constraints: {
       nodeName: textOf(spec['nodeName']),
@@ -90,6 +92,7 @@ export function readPod(pod: unknown): PodFacts {
       terms: requiredTerms(spec['affinity']),
       tolerations: tolerationsOf(spec['tolerations']),
       os: textOf(fieldsOf(spec['os'])['name']),
+      devices: [...devicesOf(spec)],
     },
   };
 }
@@ -122,6 +125,15 @@ function readOwner(references: unknown): OwnerFacts | undefined {
     name: textOf(owner['name']) ?? '',
     uid: textOf(owner['uid']) ?? '',
   };
+}
+
+/** A generic ephemeral volume is a claim that is made together with the Pod. */
+function readClaim(spec: Readonly<Record<string, unknown>>): PodFacts['claim'] {
+  const volumes = itemsOf(spec['volumes']).map((volume) => fieldsOf(volume));
+  if (volumes.some((volume) => isObject(volume['persistentVolumeClaim']) || isObject(volume['ephemeral']))) {
+    return 'PersistentVolumeClaim';
+  }
+  return itemsOf(spec['resourceClaims']).length > 0 ? 'ResourceClaim' : undefined;
 }
 
 /**

@@ -53,6 +53,13 @@ export const REMEDIES: Readonly<Record<SkipReason, Remedy>> = {
       'the way: kubectl describe acceleratedimage.',
     event: 'Normal',
   },
+  [SkipReason.PullSecretMissing]: {
+    text: 'Name the Secret in imagePullSecrets of the Pod template, for the Pods to come: those of a running Pod cannot change.',
+  },
+  [SkipReason.AnnotationsFull]: {
+    text: "Make the annotations of the Pod template smaller: what is in kubectl's last-applied-configuration need not be.",
+    event: 'Warning',
+  },
   [SkipReason.TagStale]: {
     text:
       'See that the operator runs and reaches the registry: it asks what the tag names each spec.source.interval. A Pod ' +

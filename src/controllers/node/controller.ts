@@ -24,6 +24,9 @@ export interface NodeDependencies {
 /**
  * Keeps the label of a node in step with what its kubelet reports: the RuntimeClass schedules by it. The label is the one
  * field that this manager owns, so applying without it takes it away again.
+ *
+ * The label stays while a node is not Ready. A kubelet that starts admits the Pods that it ran before once more, and ends
+ * those whose nodeSelector does not match its labels: rewritten Pods would not survive a reboot.
  */
 export async function reconcileNode(
   key: Key,

@@ -24,10 +24,9 @@ test('a Ready node without the handler loses the label at once: Pods would fail 
   assert.equal(labelStep(plainNode('n1', LABELLED), 'nydus', undefined, NOW), 'clear');
 });
 
-test('a node that is not Ready keeps what it has, handler or not', () => {
+test('a node that is not Ready keeps the label, handler or not', () => {
   assert.equal(labelStep(capableNode('n1', { ...LABELLED, ...NOT_READY }), 'nydus', undefined, NOW), 'keep');
   assert.equal(labelStep(plainNode('n1', { ...LABELLED, ...NOT_READY }), 'nydus', undefined, NOW), 'keep');
-  assert.equal(labelStep(capableNode('n1', { ...UNLABELLED, ...NOT_READY }), 'nydus', undefined, NOW), 'keep');
 });
 
 test('a node that lost the label a moment ago waits before it gets it back', () => {
