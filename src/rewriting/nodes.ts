@@ -105,14 +105,10 @@ export class NodeIndex {
   }
 }
 
-/**
- * Whether the node can run Nydus images: its kubelet reports the runtime handler. Undefined while it does not say: a node
- * that is not Ready may leave its handlers out, as a kubelet may that starts and has not asked its runtime yet. (The scheduler
- * keeps Pods from it anyway.)
- */
-export function capability(node: Node, handler: string): boolean | undefined {
+/** Whether the node can run Nydus images now: its kubelet reports the runtime handler, and it is Ready. */
+export function isCapable(node: Node, handler: string): boolean {
   const { hasHandler, ready } = readNode(node, handler);
-  return hasHandler || (ready ? false : undefined);
+  return hasHandler && ready;
 }
 
 function readNode(node: unknown, handler: string): NodeFacts {
