@@ -105,10 +105,14 @@ export class NodeIndex {
   }
 }
 
-/** Whether the node can run Nydus images now: its kubelet reports the runtime handler, and it is Ready. */
-export function isCapable(node: Node, handler: string): boolean {
+/**
+ * Whether the node can run Nydus images: its kubelet reports the runtime handler. Undefined while it does not say: a node
+ * that is not Ready may leave its handlers out, as a kubelet may that starts and has not asked its runtime yet. (The scheduler
+ * keeps Pods from it anyway.)
+ */
+export function capability(node: Node, handler: string): boolean | undefined {
   const { hasHandler, ready } = readNode(node, handler);
-  return hasHandler && ready;
+  return hasHandler || (ready ? false : undefined);
 }
 
 function readNode(node: unknown, handler: string): NodeFacts {

@@ -3,7 +3,7 @@ import type { KubeClient } from '../../kube/client.ts';
 import { isNotFound } from '../../kube/errors.ts';
 import { nodes } from '../../kube/resources.ts';
 import type { Node } from '../../kube/resources.ts';
-import { isCapable } from '../../rewriting/nodes.ts';
+import { capability } from '../../rewriting/nodes.ts';
 import type { ReconcileContext } from '../../runtime/controller.ts';
 import type { Key } from '../../runtime/object.ts';
 import type { ReadStore } from '../../runtime/store.ts';
@@ -20,6 +20,9 @@ export interface NodeDependencies {
 /**
  * Keeps the label of a node in step with what its kubelet reports: the RuntimeClass schedules by it. The label is the one
  * field that this manager owns, so applying without it takes it away again.
+ *
+ * The label stays while a node is not Ready. A kubelet that starts admits the Pods that it ran before once more, and ends
+ * those whose nodeSelector does not match its labels: rewritten Pods would not survive a reboot.
  */
 export async function reconcileNode(
   key: Key,
@@ -30,9 +33,9 @@ export async function reconcileNode(
   if (node === undefined) {
     return;
   }
-  const capable = isCapable(node, runtimeHandler);
+  const capable = capability(node, runtimeHandler);
   const labelled = node.metadata.labels?.[NODE_CAPABLE_LABEL] !== undefined;
-  if (capable === labelled) {
+  if (capable === undefined || capable === labelled) {
     return;
   }
   const labels = capable ? { [NODE_CAPABLE_LABEL]: 'true' } : {};
