@@ -721,14 +721,6 @@ describe('an ephemeral container', () => {
   });
 });
 
-test('a Pod whose devices no capable node has is told which', () => {
-  const resources = { limits: { 'nvidia.com/gpu': '1' } };
-  const pod = webPod(SOURCE, { spec: { containers: [{ name: 'web', image: SOURCE, resources }] } });
-  const nodes = [capableNode('n1', { status: { allocatable: { cpu: '1' } } })];
-  const { message } = decide(pod, 'team-a', indexOf({ images: [READY], nodes }), NOW);
-  assert.match(message, /reports the runtime handler nydus, and has enough nvidia.com\/gpu$/);
-});
-
 test('the message tells a person what to look at', () => {
   const stale = readyImage('web', SOURCE, {
     status: {

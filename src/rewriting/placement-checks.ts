@@ -44,17 +44,15 @@ function userNamespaced({ pod }: PodInput): Finding | undefined {
     : undefined;
 }
 
-function noCapableNode({ pod, landing, index }: PodInput): Finding | undefined {
-  if (landing().usable > 0) {
-    return undefined;
-  }
-  const devices = pod.constraints.devices.map(([name]) => name);
-  return {
-    reason: SkipReason.NoCapableNode,
-    message:
-      `no node that the Pod's constraints allow is Ready and reports the runtime handler ${index.config.runtimeHandler}` +
-      (devices.length === 0 ? '' : `, and has enough ${devices.join(' and ')}`),
-  };
+function noCapableNode({ landing, index }: PodInput): Finding | undefined {
+  return landing().usable > 0
+    ? undefined
+    : {
+        reason: SkipReason.NoCapableNode,
+        message:
+          `no node that the Pod's constraints allow is Ready, reports the runtime handler ${index.config.runtimeHandler} ` +
+          'and has the devices that the Pod asks for',
+      };
 }
 
 function nodeNotCapable({ landing, index }: PodInput): Finding | undefined {
