@@ -16,6 +16,12 @@ test('the devices of containers add up, and an init container counts if it asks 
   assert.equal(devicesOf({ containers, initContainers: [container({ 'x.io/gpu': '5' })] }).get('x.io/gpu'), 5);
 });
 
+test('a sidecar runs beside the containers, so its devices add to theirs', () => {
+  const sidecar = { ...container({ 'x.io/gpu': '1' }), restartPolicy: 'Always' };
+  const devices = devicesOf({ containers: [container({ 'x.io/gpu': '1' })], initContainers: [sidecar] });
+  assert.equal(devices.get('x.io/gpu'), 2);
+});
+
 test('what every node has, what is asked for zero times and what cannot be read is no device', () => {
   const common = { cpu: '1', memory: '1Gi', 'ephemeral-storage': '1Gi' };
   const containers = [container({ ...common, 'x.io/gpu': '0', 'y.io/nic': null, 'z.io/odd': {} }), null, 'text', 7];

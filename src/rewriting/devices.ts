@@ -6,16 +6,17 @@ const COMMON: ReadonlySet<string> = new Set(['cpu', 'memory', 'ephemeral-storage
 /** How many of each device, such as `nvidia.com/gpu`. Amounts with a unit, as of huge pages, are not compared: see there. */
 export type Devices = ReadonlyMap<string, number>;
 
-/** The devices that a Pod asks for: all containers together, or one init container, if that asks for more. */
+/** The devices that a Pod asks for: all containers and sidecars together, or one init container, if that asks for more. */
 export function devicesOf(spec: unknown): Devices {
   const { containers, initContainers } = fieldsOf(spec);
   const devices = new Map<string, number>();
-  for (const container of itemsOf(containers)) {
+  const inits = itemsOf(initContainers);
+  for (const container of [...itemsOf(containers), ...inits.filter(isSidecar)]) {
     for (const [name, count] of requestedBy(container)) {
       devices.set(name, (devices.get(name) ?? 0) + count);
     }
   }
-  for (const container of itemsOf(initContainers)) {
+  for (const container of inits) {
     for (const [name, count] of requestedBy(container)) {
       devices.set(name, Math.max(devices.get(name) ?? 0, count));
     }
@@ -36,6 +37,11 @@ export function offers(offered: Devices, asked: Iterable<readonly [string, numbe
     }
   }
   return true;
+}
+
+/** KEP-753: it runs as long as the Pod does. */
+function isSidecar(container: unknown): boolean {
+  return fieldsOf(container)['restartPolicy'] === 'Always';
 }
 
 function requestedBy(container: unknown): readonly [string, number][] {

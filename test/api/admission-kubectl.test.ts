@@ -79,6 +79,14 @@ describe('kubectl debug', () => {
     assert.equal(spec?.ephemeralContainers?.[0]?.image, PLAIN);
   });
 
+  test('opens a shell on a node, from the artifact where the node can run it', async () => {
+    await kubectl(['debug', 'node/n1', `--image=${TOOLS}`, '--attach=false']);
+    const { items } = await cluster.client.list(pods, { namespace: TEAM });
+    const shell = items.find(({ metadata }) => metadata.name.startsWith('node-debugger-n1-'));
+    assert.ok(shell);
+    assert.deepEqual(imagesOf(shell), [TOOLS_ARTIFACT]);
+  });
+
   test('copies a rewritten Pod without its annotations, and the copy gets those that it needs to run', async () => {
     await created('copied');
     await kubectl(['debug', 'copied', `--image=${PLAIN}`, '--container=shell', '--attach=false', '--copy-to=copy']);
