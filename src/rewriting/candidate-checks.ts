@@ -10,6 +10,7 @@ export const CANDIDATE_CHECKS: readonly Check<CandidateInput>[] = [
   artifactOutdated,
   digestDiffers,
   platformNotCovered,
+  pullSecretOutOfReach,
 ];
 
 /** Checks for a Pod that runs already, which cannot be given a pull secret any more. */
@@ -70,8 +71,21 @@ function platformNotCovered({ candidate, landing }: CandidateInput): Finding | u
       };
 }
 
-function pullSecretMissing({ pod, candidate, reference, namespace }: CandidateInput): Finding | undefined {
-  const secret = pullSecretFor(candidate, reference, namespace);
+/** A Secret cannot be used from another namespace; one of the same name in the Pod's own is taken for a copy of it. */
+function pullSecretOutOfReach({ pod, candidate, reference, namespace }: CandidateInput): Finding | undefined {
+  const secret = pullSecretFor(candidate, reference);
+  return secret === undefined || candidate.namespace === namespace || pod.pullSecrets.includes(secret)
+    ? undefined
+    : {
+        reason: SkipReason.PullSecretMissing,
+        message:
+          `the artifact of AcceleratedImage ${nameOf(candidate)} is in another registry, which the Secret ` +
+          `${candidate.namespace}/${secret} pulls from, and the Pod has no imagePullSecrets ${secret} of its own namespace`,
+      };
+}
+
+function pullSecretMissing({ pod, candidate, reference }: CandidateInput): Finding | undefined {
+  const secret = pullSecretFor(candidate, reference);
   return secret === undefined || pod.pullSecrets.includes(secret)
     ? undefined
     : {

@@ -59,15 +59,9 @@ export function referenceOf(text: string): Reference | undefined {
   }
 }
 
-/**
- * The Secret of the Pod's namespace that pulls the artifact from a registry which the original does not come from. Only of an
- * object in the same namespace: a Secret cannot be used from another.
- */
-export function pullSecretFor(candidate: Candidate, original: Reference, namespace: string): string | undefined {
-  const { artifact, pullSecret } = candidate;
-  return candidate.namespace === namespace && artifact !== undefined && artifact.registry !== original.registry
-    ? pullSecret
-    : undefined;
+/** The Secret that pulls the artifact from a registry which the original does not come from, in the namespace of the object. */
+export function pullSecretFor({ artifact, pullSecret }: Candidate, original: Reference): string | undefined {
+  return artifact !== undefined && artifact.registry !== original.registry ? pullSecret : undefined;
 }
 
 /** Parses an AcceleratedImage; undefined where its source is no image reference, so that no Pod can name it. */

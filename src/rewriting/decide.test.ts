@@ -648,8 +648,12 @@ describe('the pull secret of an artifact', () => {
 
   test('is not given when the registry stays the same', () => assert.deepEqual(secretsOf(secrets), []));
 
-  test("is not given when it lies in the operator's namespace", () => {
-    assert.deepEqual(secretsOf(elsewhere, 'slipstream-system'), []);
+  test("that lies in the operator's namespace keeps Pods of others as they are, unless they have their own", () => {
+    const image = readyImage('web', SOURCE, { ...elsewhere, metadata: { namespace: 'slipstream-system' } });
+    const cluster = { images: [image] };
+    assert.equal(reasonOf({ pod: webPod(SOURCE), cluster }), SkipReason.PullSecretMissing);
+    const pod = webPod(SOURCE, { spec: { imagePullSecrets: [{ name: 'pull' }] } });
+    assert.equal(reasonOf({ pod, cluster }), 'Rewritten');
   });
 });
 

@@ -49,7 +49,7 @@ function noCapableNode({ pod, landing, index }: PodInput): Finding | undefined {
     return undefined;
   }
   const { devices } = pod.constraints;
-  const having = devices.length === 0 ? '' : `, with ${devices.join(', ')},`;
+  const having = devices.length === 0 ? '' : `, with ${devices.map(([name]) => name).join(', ')},`;
   const wanted = `is Ready and reports the runtime handler ${index.config.runtimeHandler}`;
   return {
     reason: SkipReason.NoCapableNode,

@@ -27,7 +27,10 @@ export const SkipReason = {
   ArtifactOutdated: 'ArtifactOutdated',
   /** The Pod pins another digest than the one that was converted. */
   DigestDiffers: 'DigestDiffers',
-  /** The artifact is in another registry, and a Pod that runs already cannot be given the Secret that pulls from there. */
+  /**
+   * The artifact is in another registry, and the Pod cannot be given the Secret that pulls from there: that lies in the
+   * operator's namespace, or the Pod runs already.
+   */
   PullSecretMissing: 'PullSecretMissing',
   /** The Pod may land on a capable node of a platform that the artifact lacks. */
   PlatformNotCovered: 'PlatformNotCovered',

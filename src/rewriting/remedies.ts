@@ -54,7 +54,10 @@ export const REMEDIES: Readonly<Record<SkipReason, Remedy>> = {
     event: 'Normal',
   },
   [SkipReason.PullSecretMissing]: {
-    text: 'Name the Secret in imagePullSecrets of the Pod template, for the Pods to come: those of a running Pod cannot change.',
+    text:
+      "Have a Secret of that name in the Pod's namespace, and name it in imagePullSecrets of the Pod template. Those of a Pod " +
+      'that runs already cannot change.',
+    event: 'Warning',
   },
   [SkipReason.AnnotationsFull]: {
     text: "Make the annotations of the Pod template smaller: what is in kubectl's last-applied-configuration need not be.",

@@ -61,7 +61,7 @@ function verdictOn(
     const finding = container.pulledNever
       ? { reason: SkipReason.ImagePullPolicyNever, message: `container ${container.name} has imagePullPolicy Never` }
       : firstFinding(checks, { ...input, candidate });
-    return { container, finding, candidate, artifact, pullSecret: pullSecretFor(candidate, reference, namespace) };
+    return { container, finding, candidate, artifact, pullSecret: pullSecretFor(candidate, reference) };
   });
   return verdicts.find(({ finding }) => finding === undefined) ?? verdicts[0];
 }
