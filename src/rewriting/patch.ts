@@ -3,24 +3,25 @@ import type { Decision } from './decide.ts';
 import type { PodFacts } from './pod.ts';
 import { SkipReason } from './reasons.ts';
 
-/** One operation of a JSON Patch (RFC 6902); only these two are needed. */
-export interface Operation {
-  readonly op: 'add' | 'replace';
-  /** JSON Pointer (RFC 6901). */
-  readonly path: string;
-  readonly value: unknown;
-}
+/** One operation of a JSON Patch (RFC 6902); only these three are needed. `path` is a JSON Pointer (RFC 6901). */
+export type Operation =
+  | { readonly op: 'add' | 'replace'; readonly path: string; readonly value: unknown }
+  | { readonly op: 'remove'; readonly path: string };
 
 /** Value of the annotation on a Pod of which at least one container was rewritten. */
 export const REWRITTEN = 'rewritten';
 
+/** What the patch makes of annotations: the value, or undefined where there must be none. */
+type Wanted = ReadonlyMap<string, string | undefined>;
+
 /**
  * The smallest patch that carries out a decision about a new Pod. It holds what the API server's RuntimeClass plugin would
  * add as well, so that the plugin changes nothing and this webhook is not called again for its sake. Nothing that is in
- * place already is written, so that the patched Pod needs no patch.
+ * place already is written, so that the patched Pod needs no patch. What the annotations of a Pod claim afterwards holds,
+ * wherever they were copied from.
  */
 export function patchOf(decision: Decision): readonly Operation[] {
-  if (!decision.named || decision.reason === SkipReason.MirrorPod) {
+  if (decision.reason === SkipReason.MirrorPod) {
     return [];
   }
   return [
@@ -44,15 +45,22 @@ function images({ rewrites }: Decision): readonly Operation[] {
   }));
 }
 
-function annotationsOf({ earlier, reason, rewrites, runtimeClass: set }: Decision): ReadonlyMap<string, string> {
-  if (reason !== 'Rewritten') {
-    // A container that was rewritten in an earlier round still is.
-    return new Map([[REWRITE_ANNOTATION, earlier.size > 0 ? REWRITTEN : `skipped: ${reason}`]]);
+function annotationsOf({ pod, earlier, named, reason, rewrites, runtimeClass: set }: Decision): Wanted {
+  // A container that was rewritten in an earlier round still is.
+  const recorded = new Map([...earlier, ...rewrites.map(({ container: { name, image } }) => [name, image] as const)]);
+  // In the order of the Pod, so that the same Pod always gets the same text.
+  const originals = new Map(
+    pod.containers.flatMap(({ name }) => {
+      const original = recorded.get(name);
+      return original === undefined ? [] : [[name, original] as const];
+    }),
+  );
+  if (originals.size === 0) {
+    return new Map([
+      [REWRITE_ANNOTATION, named ? `skipped: ${reason}` : undefined],
+      [ORIGINAL_IMAGES_ANNOTATION, undefined],
+    ]);
   }
-  const originals = new Map([
-    ...earlier,
-    ...rewrites.map(({ container }) => [container.name, container.image] as const),
-  ]);
   return new Map([
     [REWRITE_ANNOTATION, REWRITTEN],
     [ORIGINAL_IMAGES_ANNOTATION, JSON.stringify(Object.fromEntries(originals))],
@@ -60,11 +68,19 @@ function annotationsOf({ earlier, reason, rewrites, runtimeClass: set }: Decisio
   ]);
 }
 
-function annotations(pod: PodFacts, wanted: ReadonlyMap<string, string>): readonly Operation[] {
+function annotations(pod: PodFacts, wanted: Wanted): readonly Operation[] {
+  const values = new Map([...wanted].flatMap(([key, value]) => (value === undefined ? [] : [[key, value] as const])));
   if (!pod.hasMetadata) {
-    return [{ op: 'add', path: '/metadata', value: { annotations: Object.fromEntries(wanted) } }];
+    return values.size === 0
+      ? []
+      : [{ op: 'add', path: '/metadata', value: { annotations: Object.fromEntries(values) } }];
   }
-  return entries('/metadata/annotations', pod.hasAnnotations, pod.annotations, wanted);
+  const path = '/metadata/annotations';
+  const stale = [...wanted.keys()].filter((key) => !values.has(key) && pod.annotations.has(key));
+  return [
+    ...entries(path, pod.hasAnnotations, pod.annotations, values),
+    ...stale.map((key) => ({ op: 'remove' as const, path: `${path}/${escapePointer(key)}` })),
+  ];
 }
 
 function runtimeClass({ pod, runtimeClass: set }: Decision): readonly Operation[] {

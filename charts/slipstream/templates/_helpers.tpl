@@ -47,3 +47,20 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   name: {{ include "slipstream.fullname" . }}
   namespace: {{ .Release.Namespace }}
 {{- end }}
+
+{{/* Namespaces whose Pods are looked at: the operator's own Pods must be able to start while no replica answers. */}}
+{{- define "slipstream.namespaceSelector" -}}
+{{- if not (has "kube-system" .Values.webhook.excludedNamespaces) }}
+{{- fail "webhook.excludedNamespaces must hold kube-system: the cluster's own Pods must never wait for this webhook" }}
+{{- end -}}
+matchExpressions:
+  - key: kubernetes.io/metadata.name
+    operator: NotIn
+    values: {{ append .Values.webhook.excludedNamespaces .Release.Namespace | uniq | toJson }}
+  - { key: slipstream.dev/rewrite, operator: NotIn, values: [disabled] }
+{{- end }}
+
+{{/* CEL: whether a Pod is none that the kubelet runs from a file. A change of the API server's picture of it would be a lie. */}}
+{{- define "slipstream.notAMirrorPod" -}}
+"!has(object.metadata.annotations) || !('kubernetes.io/config.mirror' in object.metadata.annotations)"
+{{- end }}
