@@ -15,6 +15,8 @@ export interface Rewrite {
   readonly image: string;
   /** `namespace/name` of the AcceleratedImage. */
   readonly acceleratedImage: string;
+  /** Milliseconds since the epoch after which what the tag names has to be confirmed again; infinite for a digest. */
+  readonly goodUntil: number;
 }
 
 /** One container that an AcceleratedImage names and that is left as it was. */
@@ -48,6 +50,7 @@ interface Verdict {
   readonly candidate: Candidate;
   readonly artifact: Artifact | undefined;
   readonly otherRegistry: boolean;
+  readonly goodUntil: number;
 }
 
 /**
@@ -67,6 +70,17 @@ export function decide(pod: unknown, namespace: string, index: RewriteIndex, now
   const containers = facts.containers.filter(({ list }) => list !== 'ephemeralContainers');
   const stages: Stages = { before: POD_CHECKS, after: PLACEMENT_CHECKS, runtimeClass: index.runtimeClass };
   return decideAbout(containers, inputOf(facts, namespace, index), stages, now);
+}
+
+/**
+ * What would become of a Pod of which somebody else makes the checks of the Pod itself (its opt-out, its owner, its pull
+ * policies): whether its images can be rewritten, and whether it may land where they run.
+ * @param namespace empty for any namespace without an AcceleratedImage of its own
+ */
+export function decidePlacement(pod: unknown, namespace: string, index: RewriteIndex, now: Date): Decision {
+  const facts = readPod(pod);
+  const stages: Stages = { before: [], after: PLACEMENT_CHECKS, runtimeClass: index.runtimeClass };
+  return decideAbout(facts.containers, inputOf(facts, namespace, index), stages, now);
 }
 
 /**
@@ -123,8 +137,8 @@ function decideAbout(containers: readonly ContainerFacts[], input: PodInput, sta
   if (objection !== undefined) {
     return skipped(input.pod, objection, verdicts);
   }
-  const rewrites = usable.flatMap(({ container, candidate, artifact }) =>
-    artifact === undefined ? [] : { container, image: artifact.image, acceleratedImage: nameOf(candidate) },
+  const rewrites = usable.flatMap(({ container, candidate, artifact, goodUntil }) =>
+    artifact === undefined ? [] : { container, image: artifact.image, acceleratedImage: nameOf(candidate), goodUntil },
   );
   return {
     pod: input.pod,
@@ -150,7 +164,9 @@ function judge(container: ContainerFacts, input: PodInput, now: Date): Verdict |
     const finding = container.pulledNever
       ? { reason: SkipReason.ImagePullPolicyNever, message: `container ${container.name} has imagePullPolicy Never` }
       : firstFinding(CANDIDATE_CHECKS, { ...input, reference, candidate, now });
-    return { container, finding, candidate, artifact, otherRegistry: artifact?.registry !== reference.registry };
+    const otherRegistry = artifact?.registry !== reference.registry;
+    const goodUntil = reference.digest === undefined ? candidate.staleAfter : Infinity;
+    return { container, finding, candidate, artifact, otherRegistry, goodUntil };
   });
   return verdicts.find(({ finding }) => finding === undefined) ?? verdicts[0];
 }

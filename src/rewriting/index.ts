@@ -99,6 +99,11 @@ export class RewriteIndex {
     return own.length > 0 ? own : this.#images.find(this.config.operatorNamespace, reference);
   }
 
+  /** Every AcceleratedImage, in no order. */
+  candidates(): Iterable<Candidate> {
+    return this.#images.candidates();
+  }
+
   /** The RuntimeClass to set; undefined while it does not exist or has another handler than the configured one. */
   get runtimeClass(): RuntimeClassFacts | undefined {
     return this.#runtimeClass?.handler === this.config.runtimeHandler ? this.#runtimeClass : undefined;

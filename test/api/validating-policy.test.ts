@@ -12,6 +12,7 @@ import { ARTIFACT, LEFT_PODS, REWRITTEN_PODS, SOURCE } from '../support/pod-case
 import { indexOf, NOW, readyImage, runtimeClass, webPod } from '../support/rewriting.ts';
 import { until } from '../support/until.ts';
 import { NAMESPACE, objects, template, VALUES } from './chart.ts';
+import { installPolicies } from './policies.ts';
 
 const REWRITE = 'slipstream.dev/rewrite';
 const ORIGINALS = 'slipstream.dev/original-images';
@@ -96,20 +97,13 @@ describe("the chart's ValidatingAdmissionPolicy on a real API server", () => {
     await client.create(namespaces, { metadata: { name: 'opted-out', labels } });
     for (const name of ['nydus', 'kata'])
       await client.create(runtimeClasses, { ...runtimeClass(), metadata: { name } });
-    for (const object of objects(await template(VALUES.small))) {
-      if (object.kind.startsWith('ValidatingAdmissionPolicy')) await install(object.kind, object);
-    }
+    await installPolicies(client);
     await until('the API server has the policy', () => create(barePod('x:1', claim())).then(() => false, isRefusal));
   });
   after(async () => {
     await client?.close();
     await envtest?.stop();
   });
-
-  async function install(kind: string, body: object): Promise<void> {
-    const plural = kind === 'ValidatingAdmissionPolicy' ? 'validatingadmissionpolicies' : `${kind.toLowerCase()}s`;
-    await client.raw('POST', `/apis/admissionregistration.k8s.io/v1/${plural}`, { body });
-  }
 
   /** Creates a Pod, for a try only. Throws the refusal. */
   async function create(pod: Pod, namespace = 'team-a'): Promise<void> {
