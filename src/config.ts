@@ -67,6 +67,12 @@ export const Config = z.strictObject({
     /** Size limit of a Job's scratch volume. */
     workSizeLimit: z.string().default('20Gi'),
   }),
+  admission: z
+    .strictObject({
+      /** Who rewrites Pods: the operator's webhook, or the API server itself by a MutatingAdmissionPolicy. */
+      mode: z.enum(['Webhook', 'Policy']).default('Webhook'),
+    })
+    .prefault({}),
   rewriting: z
     .strictObject({
       /** Kinds of Pod owners, as `Kind.group`, that do not mind a changed image, beside the built-in workloads. */

@@ -17,9 +17,9 @@ const PLURALS: Readonly<Record<string, string>> = {
 /** Images that tables of the tests name beside their own, to see that the API server has them: one for each table. */
 const PROBE_ARTIFACT = `probe.test/probe@${ARTIFACT_DIGEST}`;
 
-/** Installs the admission policies that the chart renders with these values. */
-export async function installPolicies(client: KubeClient, ...set: string[]): Promise<void> {
-  for (const body of objects(await template(VALUES.small, ...set))) {
+/** Installs the admission policies that the chart renders with a values file. */
+export async function installPolicies(client: KubeClient, values: string): Promise<void> {
+  for (const body of objects(await template(values))) {
     const plural = PLURALS[body.kind];
     if (plural !== undefined) {
       await client.raw('POST', `/apis/admissionregistration.k8s.io/v1/${plural}`, { body });
@@ -67,7 +67,7 @@ export async function startPolicyWorld(): Promise<PolicyWorld> {
   await client.create(runtimeClasses, runtimeClass());
   await client.create(runtimeClasses, { metadata: { name: 'kata' }, handler: 'kata' });
   await makeNamespace(NAMESPACE);
-  await installPolicies(client, 'admission.mode=Policy');
+  await installPolicies(client, VALUES.policy);
   return {
     client,
     makeNamespace,

@@ -97,7 +97,7 @@ describe("the chart's ValidatingAdmissionPolicy on a real API server", () => {
     await client.create(namespaces, { metadata: { name: 'opted-out', labels } });
     for (const name of ['nydus', 'kata'])
       await client.create(runtimeClasses, { ...runtimeClass(), metadata: { name } });
-    await installPolicies(client);
+    await installPolicies(client, VALUES.small);
     await until('the API server has the policy', () => create(barePod('x:1', claim())).then(() => false, isRefusal));
   });
   after(async () => {
