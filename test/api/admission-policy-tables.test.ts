@@ -11,6 +11,7 @@ import {
   capableNode,
   type Cluster,
   CONFIG,
+  DEFAULT_SNAPSHOTTER,
   indexOf,
   NOW,
   plainNode,
@@ -104,8 +105,10 @@ describe('tables on a real API server', () => {
 
   test('a reference that could break out of the record is left as it was', async () => {
     const namespace = await namespaceWith();
-    const text = `registry.test/web:","web":"x@${SOURCE_DIGEST}`;
-    assert.deepEqual(imagesOf(await admitted(webPod(text), namespace)), [text]);
+    for (const tag of ['"', '","x', '\\', '{']) {
+      const text = `registry.test/web:${tag}@${SOURCE_DIGEST}`;
+      assert.deepEqual(imagesOf(await admitted(webPod(text), namespace)), [text]);
+    }
   });
 
   test("the operator's table acts on every namespace, but leaves the images that a namespace has of its own", async () => {
@@ -157,6 +160,17 @@ describe('tables on a real API server', () => {
       'slipstream.dev/rewrite': 'rewritten',
       'slipstream.dev/original-images': `{"old":"registry.test/old:1","web":"${SOURCE}"}`,
     });
+  });
+
+  test('an image that the table names is an original, whatever an annotation says that came with the Pod', async () => {
+    const namespace = await namespaceWith({ config: DEFAULT_SNAPSHOTTER });
+    const pinned = { name: 'pinned', image: `registry.test/web@${SOURCE_DIGEST}`, imagePullPolicy: 'Never' };
+    const pod = webPod(SOURCE, {
+      metadata: { annotations: { 'slipstream.dev/original-images': '{"pinned":"nginx"}' } },
+      spec: { containers: [{ name: 'web', image: SOURCE }, pinned] },
+    });
+    const { annotations } = (await admitted(pod, namespace)).metadata;
+    assert.equal(annotations?.['slipstream.dev/original-images'], `{"web":"${SOURCE}"}`);
   });
 
   test('the pull secret of an artifact in another registry is added once', async () => {
