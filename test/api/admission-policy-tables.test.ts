@@ -203,11 +203,44 @@ describe('tables on a real API server', () => {
     assert.deepEqual(imagesOf(await admitted(tolerating('node.kubernetes.io/not-ready'), namespace)), [ARTIFACT]);
   });
 
-  test('Pods with claims are left where a volume may be bound to a plain node, and others are not', async () => {
+  test('Pods with claims are left where these may be bound to a plain node, and others are not', async () => {
     const namespace = await namespaceWith({ nodes: [capableNode('n1'), plainNode('p1')] });
-    const volumes = [{ name: 'data', persistentVolumeClaim: { claimName: 'data' } }];
+    const template = { spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } } };
+    const claims = [
+      { volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'data' } }] },
+      { volumes: [{ name: 'data', ephemeral: { volumeClaimTemplate: template } }] },
+      { resourceClaims: [{ name: 'gpu', resourceClaimName: 'gpu' }] },
+    ];
     assert.deepEqual(imagesOf(await admitted(webPod(SOURCE), namespace)), [ARTIFACT]);
-    assert.deepEqual(imagesOf(await admitted(webPod(SOURCE, { spec: { volumes } }), namespace)), [SOURCE]);
+    const volumes = [{ name: 'scratch', emptyDir: {} }];
+    assert.deepEqual(imagesOf(await admitted(webPod(SOURCE, { spec: { volumes } }), namespace)), [ARTIFACT]);
+    for (const spec of claims) {
+      assert.deepEqual(imagesOf(await admitted(webPod(SOURCE, { spec }), namespace)), [SOURCE]);
+    }
+  });
+
+  test('Pods that ask for devices are left, since only some nodes have these', async () => {
+    const namespace = await namespaceWith();
+    const asking = (limits: object): Pod =>
+      webPod(SOURCE, {
+        spec: { containers: [{ name: 'web', image: SOURCE, resources: { limits, requests: limits } }] },
+      });
+    assert.deepEqual(imagesOf(await admitted(asking({ cpu: '1', memory: '1Gi' }), namespace)), [ARTIFACT]);
+    assert.deepEqual(imagesOf(await admitted(asking({ cpu: '1', 'nvidia.com/gpu': '1' }), namespace)), [SOURCE]);
+  });
+
+  test('a Pod whose annotations have no room is left, as the API server would refuse it rewritten', async () => {
+    const namespace = await namespaceWith();
+    const most = 256 * 1024 - 'note'.length;
+    for (const [bytes, image] of [
+      [most, SOURCE],
+      [most - 100, SOURCE],
+      [most - 1000, ARTIFACT],
+    ] as const) {
+      const pod = webPod(SOURCE, { metadata: { annotations: { note: 'é'.repeat(bytes / 2) } } });
+      const { spec } = await tryPod(world.client, pod, namespace);
+      assert.equal(spec?.containers[0]?.image, image, `${bytes} bytes`);
+    }
   });
 
   test('an entry runs out by itself, whatever time a Pod says it is of', async () => {
