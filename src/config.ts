@@ -80,6 +80,12 @@ export const Config = z.strictObject({
     .refine(({ clientCA, clientNames }) => clientCA !== '' || clientNames.length === 0, {
       error: 'clientNames needs clientCA: without certificates callers have no names',
     }),
+  admission: z
+    .strictObject({
+      /** Who rewrites Pods: the operator's webhook, or the API server itself by a MutatingAdmissionPolicy. */
+      mode: z.enum(['Webhook', 'Policy']).default('Webhook'),
+    })
+    .prefault({}),
   rewriting: z
     .strictObject({
       /** Kinds of Pod owners, as `Kind.group`, that do not mind a changed image, beside the built-in workloads. */

@@ -6,6 +6,8 @@ import type { PrefetchPolicy, PrefetchPolicyStatus } from './api/v1alpha1/prefet
 import { History, sampleOf } from './autoscaling/history.ts';
 import { rewriteConfig, type Config } from './config.ts';
 import { keysForJob, keysForPod, reconcileAcceleratedImage } from './controllers/acceleratedimage/controller.ts';
+import { EVERY_TABLE, reconcileRewriteTable, removeRewriteTables } from './controllers/admissionpolicy/controller.ts';
+import { clusterChanges, tablesForImage, tablesOf } from './controllers/admissionpolicy/triggers.ts';
 import { reconcileNode } from './controllers/node/controller.ts';
 import { keysForAutoscaler, reconcilePrefetchPolicy } from './controllers/prefetchpolicy/controller.ts';
 import { createProviders } from './controllers/prefetchpolicy/providers.ts';
@@ -24,6 +26,7 @@ import {
   pods,
   prefetchPolicies,
   mutatingWebhookConfigurations,
+  rewriteTables,
   runtimeClasses,
   secrets,
 } from './kube/resources.ts';
@@ -198,6 +201,22 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
   caches.certificates.onChange(() => certificateController.enqueue(CERTIFICATES_KEY));
   caches.webhookConfigurations.onChange(() => certificateController.enqueue(CERTIFICATES_KEY));
 
+  const byPolicy = config.admission.mode === 'Policy';
+  const tableController = new Controller({
+    ...controllerOptions,
+    name: 'rewritetable',
+    workers: 4,
+    reconcile: (key, context) =>
+      byPolicy
+        ? reconcileRewriteTable(key, { client, tables: caches.tables.store, index, clock }, context)
+        : removeRewriteTables(client, context),
+  });
+  if (byPolicy) {
+    enqueueTables(tableController, caches, index);
+  } else {
+    tableController.enqueue(EVERY_TABLE);
+  }
+
   const elector = new LeaderElector({
     lock: leaseLock(client, { namespace, name: LEASE }),
     // The Pod's name alone would make a restarted process take its last run's lease for its own.
@@ -218,17 +237,24 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
           name: 'started',
           failure: () => (manager.ready ? undefined : 'caches are filling, or the process is stopping'),
         },
-        { name: 'webhook', failure: () => (webhook.isServing() ? undefined : 'waiting for its certificate') },
+        {
+          name: 'webhook',
+          failure: () => (byPolicy || webhook.isServing() ? undefined : 'waiting for its certificate'),
+        },
       ],
       log,
     }),
   );
-  for (const informer of Object.values(caches)) {
+  const idle = new Set<unknown>(byPolicy ? [caches.certificates, caches.webhookConfigurations] : [caches.tables]);
+  for (const informer of Object.values(caches).filter((each) => !idle.has(each))) {
     manager.add('cache', { name: informer.name, run: (s) => informer.run(s), ready: (s) => informer.waitForSync(s) });
   }
-  manager.add('webhook', webhook);
-  for (const controller of [imageController, policyController, nodeController, certificateController]) {
+  for (const controller of [imageController, policyController, nodeController, tableController]) {
     manager.add('leader', controller);
+  }
+  if (!byPolicy) {
+    manager.add('webhook', webhook);
+    manager.add('leader', certificateController);
   }
   try {
     await manager.start(signal);
@@ -243,7 +269,7 @@ function allowedClients({ webhook: { clientCA, clientNames } }: Config): Allowed
 
 type Caches = ReturnType<typeof createCaches>;
 
-/** Everything that is watched. Pods and Jobs are watched by label: never all of the cluster's. */
+/** Everything that is watched in one mode of admission or the other. Pods and Jobs are watched by label: never all of the cluster's. */
 function createCaches(
   client: KubeClient,
   { namespace, certificateSecret, webhookConfiguration, log }: OperatorOptions,
@@ -265,6 +291,7 @@ function createCaches(
     autoscalers: informer(horizontalPodAutoscalers),
     jobs: informer(jobs, { labelSelector: `${MANAGED_BY_LABEL}=${MANAGED_BY}` }),
     pods: informer(pods, { labelSelector: CONVERSION_LABEL }),
+    tables: informer(rewriteTables),
     certificates: informer(secrets, { namespace, fieldSelector: `metadata.name=${certificateSecret}` }),
     webhookConfigurations: informer(mutatingWebhookConfigurations, {
       fieldSelector: `metadata.name=${webhookConfiguration}`,
@@ -293,6 +320,20 @@ function recordHistories(caches: Caches, clock: Clock): ReadonlyMap<Key, History
     histories.set(key, history);
   });
   return histories;
+}
+
+/** Has the tables looked at that a change concerns; the index has heard of it before. */
+function enqueueTables(controller: Controller, caches: Caches, index: RewriteIndex): void {
+  caches.tables.onChange(({ object }) => controller.enqueue(object.metadata.namespace));
+  caches.images.onChange((change) => enqueueAll(controller, tablesForImage(change, index.config.operatorNamespace)));
+  const changed = clusterChanges(index);
+  const lookAtAll = (): void => {
+    if (changed()) {
+      enqueueAll(controller, [...tablesOf(index)]);
+    }
+  };
+  caches.nodes.onChange(lookAtAll);
+  caches.runtimeClasses.onChange(lookAtAll);
 }
 
 function enqueueSpecChanges<T extends KubeObject>(informer: Informer<T>, controller: Controller): void {

@@ -63,18 +63,6 @@ export const GO_BUILD_FLAGS = [
   `-s -w -X k8s.io/component-base/version.gitVersion=v${KUBERNETES}`,
 ];
 
-/** What moves the data in nydus-image and nydusd. The rest is most of the time that the compiler takes. */
-const NYDUS_HOT_PATH = [
-  ...['nydus-rs', 'nydus-rafs', 'nydus-storage', 'nydus-utils', 'nydus-service', 'fuse-backend-rs', 'vm-memory'],
-  ...['zstd-sys', 'zstd-safe', 'zstd', 'lz4-sys', 'blake3', 'sha2', 'digest', 'block-buffer', 'generic-array'],
-  ...['tar', 'crc32fast', 'memchr', 'bytes', 'arc-swap'],
-];
-
-/** A profile that optimises these crates, and the others as little as does no harm. */
-function optimiseOnly(crates: readonly string[]): string[] {
-  return ['profile.release.opt-level=1', ...crates.map((crate) => `profile.release.package.${crate}.opt-level=3`)];
-}
-
 function kubernetes(name: string, versionArgs = ['--version']): Tool {
   const url = `https://dl.k8s.io/v${KUBERNETES}/bin/linux/${ARCH}/${name}`;
   return {
@@ -175,7 +163,12 @@ export const TOOLS: readonly Tool[] = [
     name: 'nydus',
     version: NYDUS,
     binaries: ['nydus-image', 'nydusd'],
-    recipe: { kind: 'cargo', crate: 'nydus-rs', bins: ['nydus-image', 'nydusd'], config: optimiseOnly(NYDUS_HOT_PATH) },
+    recipe: {
+      kind: 'cargo',
+      crate: 'nydus-rs',
+      bins: ['nydus-image', 'nydusd'],
+      config: [],
+    },
     download: {
       url: nydusAsset,
       checksum: `${nydusAsset}.sha256sum`,

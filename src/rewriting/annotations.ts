@@ -7,16 +7,32 @@ export const REWRITTEN = 'rewritten';
 /** What the API server takes of all annotations of an object, keys and values, in bytes (apimachinery, TotalAnnotationSizeLimitB). */
 export const ANNOTATIONS_LIMIT = 256 * 1024;
 
-/** The annotations that tell a Pod, and its node, what was decided. */
-export function annotationsOf({ earlier, reason, rewrites, runtimeClass: set }: Decision): ReadonlyMap<string, string> {
-  if (reason !== 'Rewritten') {
-    // A container that was rewritten in an earlier round still is.
-    return new Map([[REWRITE_ANNOTATION, earlier.size > 0 ? REWRITTEN : `skipped: ${reason}`]]);
+/** What becomes of annotations: the value, or undefined where there must be none. */
+export type Wanted = ReadonlyMap<string, string | undefined>;
+
+/**
+ * The annotations that tell a Pod, and its node, what was decided. What a Pod says about itself already is made true, or taken
+ * out; one that says nothing and that no AcceleratedImage names is not told anything.
+ */
+export function annotationsOf({ pod, earlier, named, reason, rewrites, runtimeClass: set }: Decision): Wanted {
+  if (!named && !pod.annotations.has(REWRITE_ANNOTATION) && !pod.annotations.has(ORIGINAL_IMAGES_ANNOTATION)) {
+    return new Map();
   }
-  const originals = new Map([
-    ...earlier,
-    ...rewrites.map(({ container }) => [container.name, container.image] as const),
-  ]);
+  // A container that was rewritten in an earlier round still is.
+  const recorded = new Map([...earlier, ...rewrites.map(({ container: { name, image } }) => [name, image] as const)]);
+  // In the order of the Pod, so that the same Pod always gets the same text.
+  const originals = new Map(
+    pod.containers.flatMap(({ name }) => {
+      const original = recorded.get(name);
+      return original === undefined ? [] : [[name, original] as const];
+    }),
+  );
+  if (originals.size === 0) {
+    return new Map([
+      [REWRITE_ANNOTATION, named ? `skipped: ${reason}` : undefined],
+      [ORIGINAL_IMAGES_ANNOTATION, undefined],
+    ]);
+  }
   return new Map([
     [REWRITE_ANNOTATION, REWRITTEN],
     [ORIGINAL_IMAGES_ANNOTATION, JSON.stringify(Object.fromEntries(originals))],
@@ -28,7 +44,7 @@ export function annotationsOf({ earlier, reason, rewrites, runtimeClass: set }: 
 export function fits(decision: Decision): boolean {
   let size = 0;
   for (const [key, value] of new Map([...decision.pod.annotations, ...annotationsOf(decision)])) {
-    size += Buffer.byteLength(key) + Buffer.byteLength(value);
+    size += value === undefined ? 0 : Buffer.byteLength(key) + Buffer.byteLength(value);
   }
   return size <= ANNOTATIONS_LIMIT;
 }

@@ -16,6 +16,8 @@ export interface Rewrite {
   readonly image: string;
   /** `namespace/name` of the AcceleratedImage. */
   readonly acceleratedImage: string;
+  /** Milliseconds since the epoch after which what the tag names has to be confirmed again; infinite for a digest. */
+  readonly goodUntil: number;
 }
 
 /** What becomes of a Pod. */
@@ -68,6 +70,22 @@ export function decide(pod: unknown, namespace: string, index: RewriteIndex, now
   };
   const decision = decideAbout(containers, inputOf(facts, namespace, index), stages, now);
   return decision.reason !== 'Rewritten' || fits(decision) ? decision : withoutRoom(decision);
+}
+
+/**
+ * What would become of a Pod of which somebody else makes the checks of the Pod itself (its opt-out, its owner, its pull
+ * policies): whether its images can be rewritten, and whether it may land where they run.
+ * @param namespace empty for any namespace without an AcceleratedImage of its own
+ */
+export function decidePlacement(pod: unknown, namespace: string, index: RewriteIndex, now: Date): Decision {
+  const facts = readPod(pod);
+  const stages: Stages = {
+    before: [],
+    candidate: CANDIDATE_CHECKS,
+    after: PLACEMENT_CHECKS,
+    runtimeClass: index.runtimeClass,
+  };
+  return decideAbout(facts.containers, inputOf(facts, namespace, index), stages, now);
 }
 
 /**
@@ -131,8 +149,8 @@ function decideAbout(containers: readonly ContainerFacts[], input: PodInput, sta
     const finding = objection ?? verdicts[0]?.finding ?? nothingNamed(earlier);
     return { ...found, ...finding, ...NOTHING };
   }
-  const rewrites = usable.flatMap(({ container, candidate, artifact }) =>
-    artifact === undefined ? [] : { container, image: artifact.image, acceleratedImage: nameOf(candidate) },
+  const rewrites = usable.flatMap(({ container, candidate, artifact, goodUntil }) =>
+    artifact === undefined ? [] : { container, image: artifact.image, acceleratedImage: nameOf(candidate), goodUntil },
   );
   return {
     ...found,

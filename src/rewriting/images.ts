@@ -13,6 +13,11 @@ export class ImageIndex {
     return this.#candidates.size;
   }
 
+  /** Every object, in no order. */
+  candidates(): Iterable<Candidate> {
+    return this.#candidates.values();
+  }
+
   upsert(image: AcceleratedImage): void {
     const { namespace, name } = image.metadata;
     this.delete(namespace, name);

@@ -107,6 +107,11 @@ export class RewriteIndex {
     );
   }
 
+  /** Every AcceleratedImage, in no order. */
+  candidates(): Iterable<Candidate> {
+    return this.#images.candidates();
+  }
+
   /** The RuntimeClass to set; undefined while it does not exist or has another handler than the configured one. */
   get runtimeClass(): RuntimeClassFacts | undefined {
     return this.#runtimeClass?.handler === this.config.runtimeHandler ? this.#runtimeClass : undefined;

@@ -8,6 +8,7 @@ import {
   DEFAULT_SNAPSHOTTER,
   indexOf,
   NOW,
+  OTHER_DIGEST,
   plainNode,
   readyImage,
   runtimeClass,
@@ -168,8 +169,54 @@ describe('a Pod that is left as it was', () => {
       },
     });
     const after = admitted(copied, index({ nodes: [plainNode('p1')] }));
-    assert.equal(after.metadata.annotations?.['slipstream.dev/rewrite'], 'skipped: NoCapableNode');
+    assert.deepEqual(after.metadata.annotations, { 'slipstream.dev/rewrite': 'skipped: NoCapableNode' });
   });
+});
+
+describe('an annotation of ours that came with the Pod', () => {
+  /** An artifact, for all that one can tell, of an AcceleratedImage that is gone. */
+  const FOREIGN = `registry.test/gone:1-nydus@${ARTIFACT_DIGEST}`;
+  const annotations = (originals: unknown, ...more: object[]): object =>
+    Object.assign(
+      { 'slipstream.dev/rewrite': 'rewritten', 'slipstream.dev/original-images': JSON.stringify(originals) },
+      ...more,
+    );
+  const annotationsOf = (image: string, given: object): unknown =>
+    admitted(webPod(image, { metadata: { annotations: given } })).metadata.annotations;
+
+  test('goes where it says of an ordinary image that it was rewritten, though no AcceleratedImage names it', () => {
+    const given = annotations({ web: 'registry.test/web:0' }, { team: 'a' });
+    assert.deepEqual(annotationsOf('registry.test/other:1', given), { team: 'a' });
+  });
+
+  test('goes where it names containers that the Pod does not have', () => {
+    assert.deepEqual(annotationsOf(FOREIGN, annotations({ gone: 'registry.test/web:1' })), {});
+  });
+
+  test('goes where it is no record of images, or says what became of another Pod', () => {
+    for (const odd of ['rewritten', ['web'], { web: 1 }, { web: 'not an image' }]) {
+      assert.deepEqual(annotationsOf(FOREIGN, annotations(odd)), {});
+    }
+    assert.deepEqual(annotationsOf('registry.test/other:1', { 'slipstream.dev/rewrite': 'skipped: NotReady' }), {});
+  });
+
+  test('stays where it holds, and loses what does not', () => {
+    const holds = { web: SOURCE };
+    assert.deepEqual(annotationsOf(FOREIGN, annotations(holds)), annotations(holds));
+    assert.deepEqual(annotationsOf(FOREIGN, annotations({ ...holds, gone: SOURCE })), annotations(holds));
+  });
+
+  test('stays on a mirror Pod, which is never touched', () => {
+    const mirror = annotations({ web: SOURCE }, { 'kubernetes.io/config.mirror': 'x' });
+    assert.deepEqual(patch(webPod('registry.test/other:1', { metadata: { annotations: mirror } })), []);
+  });
+});
+
+test('the record stands in the order of the Pod, so that a later call finds nothing to change', () => {
+  const first = admitted(webPod(SOURCE));
+  assert.ok(first.spec);
+  first.spec.initContainers = [{ name: 'injected', image: SOURCE }];
+  admitted(first);
 });
 
 test('a rewritten Pod that is created again from its own manifest stays as it is', () => {
@@ -199,7 +246,7 @@ describe('a Pod that names an artifact itself, as the copies of kubectl debug do
   });
 
   test('keeps what it has recorded about its originals', () => {
-    const recorded = { 'slipstream.dev/original-images': '{"web":"registry.test/web@sha256:recorded"}' };
+    const recorded = { 'slipstream.dev/original-images': `{"web":"registry.test/web@${OTHER_DIGEST}"}` };
     const after = admitted(webPod(ARTIFACT, { metadata: { annotations: recorded } }));
     assert.equal(
       after.metadata.annotations?.['slipstream.dev/original-images'],

@@ -2,8 +2,8 @@ import { REWRITE_DISABLED, REWRITE_LABEL, RUNTIME_HANDLER_ANNOTATION } from '../
 import { usesRuntimeClass, type Check, type PodInput } from './check.ts';
 import { SkipReason, type Finding } from './reasons.ts';
 
-/** Built-in workload controllers. None compares the images of its Pods with its template once they exist. */
-const WORKLOAD_KINDS: ReadonlySet<string> = new Set([
+/** Built-in workload controllers, as `Kind.group`. None compares the images of its Pods with its template once they exist. */
+export const WORKLOAD_KINDS: ReadonlySet<string> = new Set([
   'ReplicaSet.apps',
   'StatefulSet.apps',
   'DaemonSet.apps',

@@ -6,6 +6,7 @@ import {
 } from '../api/v1alpha1/labels.ts';
 import { requiredTerms } from './affinity.ts';
 import { devicesOf } from './devices.ts';
+import { referenceOf } from './candidates.ts';
 import { fieldsOf, isObject, itemsOf, stringMapOf, textOf } from './json.ts';
 import type { NodeConstraints } from './nodes.ts';
 import { tolerationsOf } from './taints.ts';
@@ -137,14 +138,16 @@ function readClaim(spec: Readonly<Record<string, unknown>>): PodFacts['claim'] {
 }
 
 /**
- * The annotation is a person's too: it may be copied from another Pod or hold anything. Only what fits this Pod counts.
+ * The annotation is a person's too: it may be copied from another Pod or hold anything. Only what fits this Pod counts: the
+ * container runs something pinned by digest, as every artifact is, in place of a reference that a Pod may name.
  */
 function readOriginals(text: string | undefined, containers: readonly ContainerFacts[]): ReadonlyMap<string, string> {
   const recorded = text === undefined ? new Map<string, string>() : stringMapOf(parseJSON(text));
   const originals = new Map<string, string>();
   for (const { name, image } of containers) {
     const original = recorded.get(name);
-    if (original !== undefined && original !== image) {
+    const pinned = referenceOf(image)?.digest !== undefined;
+    if (original !== undefined && original !== image && pinned && referenceOf(original) !== undefined) {
       originals.set(name, original);
     }
   }

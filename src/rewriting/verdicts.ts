@@ -12,6 +12,8 @@ export interface Verdict {
   readonly artifact: Artifact | undefined;
   /** Secret that the Pod needs to pull the artifact, where it is in another registry. */
   readonly pullSecret: string | undefined;
+  /** Milliseconds since the epoch after which what the tag names has to be confirmed again; infinite for a digest. */
+  readonly goodUntil: number;
 }
 
 /** What the AcceleratedImages say about the containers of a Pod. */
@@ -61,7 +63,9 @@ function verdictOn(
     const finding = container.pulledNever
       ? { reason: SkipReason.ImagePullPolicyNever, message: `container ${container.name} has imagePullPolicy Never` }
       : firstFinding(checks, { ...input, candidate });
-    return { container, finding, candidate, artifact, pullSecret: pullSecretFor(candidate, reference) };
+    const goodUntil = reference.digest === undefined ? candidate.staleAfter : Infinity;
+    const pullSecret = pullSecretFor(candidate, reference);
+    return { container, finding, candidate, artifact, pullSecret, goodUntil };
   });
   return verdicts.find(({ finding }) => finding === undefined) ?? verdicts[0];
 }

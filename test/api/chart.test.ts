@@ -72,6 +72,7 @@ describe('the chart, rendered', () => {
 
   const refused: [why: string, set: string, complaint: RegExp][] = [
     ['no image', 'image.repository=', /image\.repository is required/],
+    ['an unknown mode of admission', 'admission.mode=Both', /value must be one of 'Webhook', 'Policy'/],
     ['a webhook over kube-system', 'webhook.excludedNamespaces={monitoring}', /must hold kube-system/],
     ['a webhook over every namespace', 'webhook.excludedNamespaces=null', /must hold kube-system/],
     ['a webhook that fails Pods', 'webhook.failurePolicy=Fail', /additional properties 'failurePolicy' not allowed/],
@@ -98,6 +99,20 @@ describe('the chart, rendered', () => {
         { key: 'slipstream.dev/rewrite', operator: 'NotIn', values: ['disabled'] },
       ],
     });
+  });
+
+  test('in the mode Policy nothing of the webhook is left: no configuration, port or right', async () => {
+    const manifest = await template(VALUES.policy);
+    const kindsOf = (text: string): Set<string> => new Set(objects(text).map(({ kind }) => kind));
+    assert.ok(kindsOf(manifest).has('MutatingAdmissionPolicy'));
+    assert.ok(!kindsOf(manifest).has('MutatingWebhookConfiguration'));
+    assert.ok(!kindsOf(await template(VALUES.small)).has('MutatingAdmissionPolicy'));
+    assert.doesNotMatch(manifest, /name: webhook|port: webhook|mutatingwebhookconfigurations|\[secrets\]/);
+  });
+
+  test('the mode Policy is refused where Kubernetes has no stable MutatingAdmissionPolicies', async () => {
+    const old = helm('template', 'x', CHART, '--values', VALUES.policy, '--kube-version', '1.35.4');
+    await assert.rejects(old, /admission\.mode Policy needs Kubernetes 1\.36 or later/);
   });
 
   test('no ClusterRole names Secrets, and no Role reads one that is not named', async () => {
@@ -153,8 +168,8 @@ describe('the chart, rendered', () => {
       objects(await template(VALUES.small, ...set))
         .filter(({ kind }) => kind === 'CustomResourceDefinition')
         .map(({ metadata }) => metadata.annotations?.['helm.sh/resource-policy']);
-    assert.deepEqual(await crds(), ['keep', 'keep']);
-    assert.deepEqual(await crds('crds.keep=false'), [undefined, undefined]);
+    assert.deepEqual(await crds(), ['keep', 'keep', 'keep']);
+    assert.deepEqual(await crds('crds.keep=false'), [undefined, undefined, undefined]);
     assert.deepEqual(await crds('crds.install=false'), []);
   });
 });
@@ -212,7 +227,7 @@ describe('the chart on a real API server', () => {
 
 test('the chart carries the CRDs and the version of the repository', async () => {
   const root = fileURLToPath(new URL('../..', import.meta.url));
-  for (const name of ['acceleratedimages', 'prefetchpolicies']) {
+  for (const name of ['acceleratedimages', 'prefetchpolicies', 'rewritetables']) {
     const file = `crds/slipstream.dev_${name}.yaml`;
     assert.equal(await readFile(join(CHART, 'files', file), 'utf8'), await readFile(join(root, file), 'utf8'));
   }
