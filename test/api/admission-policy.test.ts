@@ -14,6 +14,7 @@ import { changeable, type PolicyWorld, startPolicyWorld, tryPod } from './polici
 const INEXPRESSIBLE: Readonly<Record<string, string>> = {
   'up to two intervals after its tag was resolved': 'an entry counts no more in the very second in which it runs out',
   'when it tolerates the taint of the capable nodes': 'the table holds what a Pod without tolerations would run',
+  'when a capable node has the devices that it asks for': 'CEL knows no nodes',
   'when it is bound to a capable node by name': 'CEL knows no nodes',
   'when a DaemonSet pins it to a capable node': 'CEL knows no nodes',
   'when it has volumes and says itself that it wants capable nodes':

@@ -140,7 +140,9 @@ describe('the chart, rendered', () => {
 
   test('docs/security.md lists every right of the operator, and no other', async () => {
     const Rules = z.looseObject({ rules: z.array(z.record(z.string(), z.array(z.string()))) });
-    const rights = objects(await template(VALUES.full))
+    const modes = await Promise.all([template(VALUES.full), template(VALUES.policy)]);
+    const rights = modes
+      .flatMap((manifest) => objects(manifest))
       .filter(({ kind }) => kind.endsWith('Role'))
       .flatMap((role) => {
         const own = role.metadata.namespace === NAMESPACE ? 'own' : 'named';

@@ -33,6 +33,9 @@ export interface PodCase {
 
 const MINUTE = 60_000;
 
+/** The least that a claim has to say. */
+const CLAIM = { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } };
+
 /** The time so many milliseconds before the test's. */
 export function agoISO(ms: number): string {
   return new Date(NOW.getTime() - ms).toISOString();
@@ -155,6 +158,12 @@ export const REWRITTEN_PODS: Readonly<Record<string, PodCase>> = {
       ],
     },
   },
+  'when a capable node has the devices that it asks for': {
+    pod: webPod(SOURCE, {
+      spec: { containers: [{ name: 'web', image: SOURCE, resources: { limits: { 'nvidia.com/gpu': '2' } } }] },
+    }),
+    cluster: { nodes: [capableNode('n1', { status: { allocatable: { cpu: '4', 'nvidia.com/gpu': '2' } } })] },
+  },
   'when it is bound to a capable node by name': { pod: webPod(SOURCE, { spec: { nodeName: 'n1' } }) },
   'when a DaemonSet pins it to a capable node': {
     pod: webPod(SOURCE, { spec: { affinity: pinnedTo('n1') } }),
@@ -207,12 +216,6 @@ export const REWRITTEN_PODS: Readonly<Record<string, PodCase>> = {
       nodes: [plainNode('p1'), capableNode('n1', { metadata: { labels: { pool: 'nydus' } } })],
       runtimeClasses: [],
     },
-  },
-  'when a capable node has the devices that it asks for': {
-    pod: webPod(SOURCE, {
-      spec: { containers: [{ name: 'web', image: SOURCE, resources: { limits: { 'nvidia.com/gpu': '2' } } }] },
-    }),
-    cluster: { nodes: [capableNode('n1', { status: { allocatable: { cpu: '4', 'nvidia.com/gpu': '2' } } })] },
   },
 };
 
@@ -447,6 +450,18 @@ export const LEFT_PODS: Readonly<Record<string, PodCase & { readonly reason: Ski
     cluster: { nodes: [capableNode('n1', taint('gpu', 'NoExecute'))] },
     reason: SkipReason.NoCapableNode,
   },
+  'when the capable node lacks the devices that it asks for, which a plain node may have': {
+    pod: webPod(SOURCE, {
+      spec: { containers: [{ name: 'web', image: SOURCE, resources: { limits: { 'nvidia.com/gpu': '2' } } }] },
+    }),
+    cluster: {
+      nodes: [
+        capableNode('n1', { status: { allocatable: { cpu: '4', 'nvidia.com/gpu': '1' } } }),
+        plainNode('p1', { status: { allocatable: { cpu: '4', 'nvidia.com/gpu': '8' } } }),
+      ],
+    },
+    reason: SkipReason.NoCapableNode,
+  },
   'when it is bound to a plain node by name': {
     pod: webPod(SOURCE, { spec: { nodeName: 'p1' } }),
     cluster: { nodes: [plainNode('p1'), capableNode('n1')] },
@@ -492,27 +507,17 @@ export const LEFT_PODS: Readonly<Record<string, PodCase & { readonly reason: Ski
     cluster: { nodes: [capableNode('n1'), plainNode('p1')] },
     reason: SkipReason.VolumeMayBindElsewhere,
   },
+  'when a volume that is made for it may be bound to a plain node': {
+    pod: webPod(SOURCE, {
+      spec: { volumes: [{ name: 'scratch', ephemeral: { volumeClaimTemplate: { spec: CLAIM } } }] },
+    }),
+    cluster: { nodes: [capableNode('n1'), plainNode('p1')] },
+    reason: SkipReason.VolumeMayBindElsewhere,
+  },
   'when a device that it claims may be on a plain node': {
     pod: webPod(SOURCE, { spec: { resourceClaims: [{ name: 'gpu', resourceClaimTemplateName: 'gpu' }] } }),
     cluster: { nodes: [capableNode('n1'), plainNode('p1')] },
     reason: SkipReason.VolumeMayBindElsewhere,
-  },
-  'when a volume that is made for it may be bound to a plain node': {
-    pod: webPod(SOURCE, { spec: { volumes: [{ name: 'scratch', ephemeral: { volumeClaimTemplate: {} } }] } }),
-    cluster: { nodes: [capableNode('n1'), plainNode('p1')] },
-    reason: SkipReason.VolumeMayBindElsewhere,
-  },
-  'when the capable node lacks the devices that it asks for, which a plain node may have': {
-    pod: webPod(SOURCE, {
-      spec: { containers: [{ name: 'web', image: SOURCE, resources: { limits: { 'nvidia.com/gpu': '2' } } }] },
-    }),
-    cluster: {
-      nodes: [
-        capableNode('n1', { status: { allocatable: { cpu: '4', 'nvidia.com/gpu': '1' } } }),
-        plainNode('p1', { status: { allocatable: { cpu: '4', 'nvidia.com/gpu': '8' } } }),
-      ],
-    },
-    reason: SkipReason.NoCapableNode,
   },
   'when its annotations have no room for more': {
     pod: webPod(SOURCE, { metadata: { annotations: { big: 'x'.repeat(256 * 1024 - 100) } } }),
