@@ -91,7 +91,8 @@ describe("the chart's webhook configuration on a real API server", () => {
     await client.patch(pods, ref, { spec: { ephemeralContainers } }, 'application/strategic-merge-patch+json', {
       subresource: 'ephemeralcontainers',
     });
-    assert.deepEqual(askedAbout('debugged'), ['CREATE team-a/debugged', 'UPDATE team-a/debugged']);
+    // The API server asks again where its cache was behind and the update has to be tried once more.
+    assert.deepEqual([...new Set(askedAbout('debugged'))], ['CREATE team-a/debugged', 'UPDATE team-a/debugged']);
   });
 
   test("Pods of kube-system, of the operator's own namespace and of one that opted out are never sent", async () => {
