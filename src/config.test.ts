@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { loadConfig } from './config.ts';
+import { loadConfig, rewriteConfig } from './config.ts';
 
 const MINIMAL = 'conversion: { image: slipstream:test }';
 
@@ -25,6 +25,21 @@ test('the image of the conversion Jobs is all that has to be said', async () => 
   const { conversion, webhook } = await configOf(MINIMAL);
   assert.equal(conversion.image, 'slipstream:test');
   assert.deepEqual(webhook, { clientCA: '', clientNames: [] });
+});
+
+test('Pods of built-in workloads and of listed kinds may be rewritten, those of excluded kinds not', async () => {
+  const config = await configOf(
+    MINIMAL,
+    'rewriting: { extraOwnerKinds: [A.b, C.d], excludedOwnerKinds: [A.b, Job.batch] }',
+  );
+  const { ownerKinds } = rewriteConfig(config, 'slipstream-system');
+  assert.deepEqual(ownerKinds, [
+    'ReplicaSet.apps',
+    'StatefulSet.apps',
+    'DaemonSet.apps',
+    'ReplicationController',
+    'C.d',
+  ]);
 });
 
 const refused: Record<string, [line: string, complaint: RegExp]> = {

@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { load } from 'js-yaml';
 import { z } from 'zod';
-import type { RewriteConfig } from './rewriting/config.ts';
+import { WORKLOAD_KINDS, type RewriteConfig } from './rewriting/config.ts';
 
 const Host = z.string().min(1).max(253);
 
@@ -90,6 +90,8 @@ export const Config = z.strictObject({
     .strictObject({
       /** Kinds of Pod owners, as `Kind.group`, that do not mind a changed image, beside the built-in workloads. */
       extraOwnerKinds: z.array(z.string()).default([]),
+      /** Kinds of Pod owners, as `Kind.group`, whose Pods are left alone, built-in workloads or not. */
+      excludedOwnerKinds: z.array(z.string()).default([]),
     })
     .prefault({}),
 });
@@ -143,5 +145,7 @@ export function rewriteConfig(
   { runtimeHandler, runtimeClassName, rewriting }: Pick<Config, 'runtimeHandler' | 'runtimeClassName' | 'rewriting'>,
   operatorNamespace: string,
 ): RewriteConfig {
-  return { operatorNamespace, runtimeHandler, runtimeClassName, extraOwnerKinds: rewriting.extraOwnerKinds };
+  const { extraOwnerKinds, excludedOwnerKinds } = rewriting;
+  const ownerKinds = [...WORKLOAD_KINDS, ...extraOwnerKinds].filter((kind) => !excludedOwnerKinds.includes(kind));
+  return { operatorNamespace, runtimeHandler, runtimeClassName, ownerKinds };
 }

@@ -9,6 +9,15 @@ export interface RewriteConfig {
    * and nothing is rewritten as soon as one node that the Pod may land on is not capable.
    */
   readonly runtimeClassName: string;
-  /** Kinds of Pod owners, as `Kind.group`, that do not mind a changed image, beside the built-in workloads. */
-  readonly extraOwnerKinds: readonly string[];
+  /** Kinds of Pod owners, as `Kind.group`, that do not mind a changed image. */
+  readonly ownerKinds: readonly string[];
 }
+
+/** Built-in workload controllers, as `Kind.group`. None compares the images of its Pods with its template once they exist. */
+export const WORKLOAD_KINDS: readonly string[] = [
+  'ReplicaSet.apps',
+  'StatefulSet.apps',
+  'DaemonSet.apps',
+  'Job.batch',
+  'ReplicationController',
+];

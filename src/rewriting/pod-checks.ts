@@ -2,15 +2,6 @@ import { REWRITE_DISABLED, REWRITE_LABEL, RUNTIME_HANDLER_ANNOTATION } from '../
 import { usesRuntimeClass, type Check, type PodInput } from './check.ts';
 import { SkipReason, type Finding } from './reasons.ts';
 
-/** Built-in workload controllers, as `Kind.group`. None compares the images of its Pods with its template once they exist. */
-export const WORKLOAD_KINDS: ReadonlySet<string> = new Set([
-  'ReplicaSet.apps',
-  'StatefulSet.apps',
-  'DaemonSet.apps',
-  'Job.batch',
-  'ReplicationController',
-]);
-
 /** Checks of a new Pod, before its images are looked at. */
 export const POD_CHECKS: readonly Check<PodInput>[] = [
   mirrorPod,
@@ -80,12 +71,12 @@ function ownerComparesImages({ pod, index }: PodInput): Finding | undefined {
   }
   const { group, kind, name } = pod.owner;
   const groupKind = group === '' ? kind : `${kind}.${group}`;
-  if (WORKLOAD_KINDS.has(groupKind) || index.config.extraOwnerKinds.includes(groupKind)) {
+  if (index.config.ownerKinds.includes(groupKind)) {
     return undefined;
   }
   return {
     reason: SkipReason.OwnerComparesImages,
-    message: `its owner ${groupKind} ${name} is no built-in workload and may compare images with what it wrote`,
+    message: `its owner ${groupKind} ${name} is of no kind that is known not to mind a changed image`,
   };
 }
 

@@ -11,7 +11,10 @@ export const SkipReason = {
   NamespaceUnknown: 'NamespaceUnknown',
   /** A container may only use an image that is on the node already (`imagePullPolicy: Never`). */
   ImagePullPolicyNever: 'ImagePullPolicyNever',
-  /** The Pod belongs to a controller that is no built-in workload: many compare images with what they wrote, and loop. */
+  /**
+   * The Pod belongs to a controller of no built-in or listed kind: many compare images with what they wrote, and loop. Or the
+   * kind is excluded.
+   */
   OwnerComparesImages: 'OwnerComparesImages',
   /** No AcceleratedImage in reach names an image of the Pod. Not annotated. */
   NoAcceleratedImage: 'NoAcceleratedImage',

@@ -34,7 +34,7 @@ export const REMEDIES: Readonly<Record<SkipReason, Remedy>> = {
   [SkipReason.OwnerComparesImages]: {
     text:
       "If the owner's controller does not mind a changed image, add the owner's kind, as Kind.group, to " +
-      "rewriting.extraOwnerKinds in the chart's values.",
+      "rewriting.extraOwnerKinds in the chart's values, or take it out of rewriting.excludedOwnerKinds.",
     event: 'Warning',
   },
   [SkipReason.NoAcceleratedImage]: {

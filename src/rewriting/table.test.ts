@@ -38,9 +38,9 @@ test('a table holds what the API server needs: artifacts by tag and digest, unti
 });
 
 test('owner kinds of the configuration are in it, and no RuntimeClass where Nydus is the default snapshotter', () => {
-  const config = { ...DEFAULT_SNAPSHOTTER, extraOwnerKinds: ['Rollout.argoproj.io'] };
+  const config = { ...DEFAULT_SNAPSHOTTER, ownerKinds: ['Rollout.argoproj.io'] };
   const table = tableOf({ config });
-  assert.deepEqual(table?.ownerKinds.at(-1), 'Rollout.argoproj.io');
+  assert.deepEqual(table?.ownerKinds, ['Rollout.argoproj.io']);
   assert.equal(table?.runtimeClass, undefined);
 });
 

@@ -9,7 +9,6 @@ import type { Candidate } from './candidates.ts';
 import { usesRuntimeClass } from './check.ts';
 import { decidePlacement } from './decide.ts';
 import type { RewriteIndex } from './index.ts';
-import { WORKLOAD_KINDS } from './pod-checks.ts';
 
 /**
  * How long an entry counts without being confirmed, in milliseconds. The API server goes on with what it was last told, so a
@@ -57,7 +56,7 @@ export function rewriteTable(namespace: string, index: RewriteIndex, now: Date):
   if (kept.length === 0) {
     return { spec: undefined, leftOut };
   }
-  const ownerKinds = [...WORKLOAD_KINDS, ...index.config.extraOwnerKinds];
+  const ownerKinds = [...index.config.ownerKinds];
   return { spec: { images: Object.fromEntries(kept), ownerKinds, ...runtimeClassOf(index) }, leftOut };
 }
 

@@ -53,7 +53,7 @@ describe('the chart, rendered', () => {
     );
     assert.equal(conversion.image, `registry.test/slipstream@sha256:${'0'.repeat(64)}`);
     assert.equal(conversion.maxConcurrent, 8);
-    assert.deepEqual(rewriting.extraOwnerKinds, ['Rollout.argoproj.io']);
+    assert.deepEqual(rewriting, { extraOwnerKinds: ['Rollout.argoproj.io'], excludedOwnerKinds: ['Job.batch'] });
     assert.deepEqual(webhook, { clientCA: loopbackCertificate.cert, clientNames: ['kube-apiserver'] });
   });
 

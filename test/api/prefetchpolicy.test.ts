@@ -75,7 +75,7 @@ async function world() {
       operatorNamespace: 'slipstream-system',
       runtimeHandler: 'nydus',
       runtimeClassName: 'nydus',
-      extraOwnerKinds: [],
+      ownerKinds: [],
     }),
     providers: new Map([['default', new SeedPeersProvider({ seeds: async () => [seed.seed], clock })]]),
     status: new StatusWriter<PrefetchPolicy, NonNullable<PrefetchPolicy['status']>>(client, prefetchPolicies, 'test'),

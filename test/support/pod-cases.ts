@@ -88,7 +88,7 @@ export const REWRITTEN_PODS: Readonly<Record<string, PodCase>> = {
         operatorNamespace: 'ops',
         runtimeHandler: 'nydus',
         runtimeClassName: 'nydus',
-        extraOwnerKinds: ['CloneSet.apps.kruise.io'],
+        ownerKinds: ['CloneSet.apps.kruise.io'],
       },
     },
   },

@@ -1,6 +1,6 @@
 import type { AcceleratedImage } from '../../src/api/v1alpha1/acceleratedimage.ts';
 import type { Namespace, Node, Pod, RuntimeClass } from '../../src/kube/resources.ts';
-import type { RewriteConfig } from '../../src/rewriting/config.ts';
+import { WORKLOAD_KINDS, type RewriteConfig } from '../../src/rewriting/config.ts';
 import { RewriteIndex } from '../../src/rewriting/index.ts';
 import { acceleratedImage, node, pod } from '../gen/objects.ts';
 import { merge, type Overrides } from './merge.ts';
@@ -17,7 +17,7 @@ export const CONFIG: RewriteConfig = {
   operatorNamespace: 'slipstream-system',
   runtimeHandler: 'nydus',
   runtimeClassName: 'nydus',
-  extraOwnerKinds: [],
+  ownerKinds: WORKLOAD_KINDS,
 };
 
 /** Nydus is every node's default snapshotter. */
