@@ -113,7 +113,8 @@ async function observe(
   draft.horizontalPodAutoscaler = hpa.metadata.name;
   draft.target = `${target?.kind}/${target?.name}`;
   draft.replicas = `${evaluation.currentReplicas}→${evaluation.scaleOutNear ? evaluation.expectedReplicas : evaluation.currentReplicas}`;
-  const decision = decide(recordScaleOut(draft.decision, hpa), evaluation, cooldownMs, now);
+  // In this order: a scale-out that is larger than it was foreseen is still the one that was foreseen.
+  const decision = recordScaleOut(decide(draft.decision, evaluation, cooldownMs, now), hpa);
   if (decision !== undefined) {
     draft.decision = decision;
   }
