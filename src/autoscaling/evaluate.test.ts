@@ -19,6 +19,7 @@ interface State {
   percent?: number;
   conditions?: [type: string, status: string, reason: string][];
   tolerance?: string;
+  behavior?: NonNullable<HpaFacts['spec']>['behavior'];
 }
 
 function hpa({
@@ -29,6 +30,7 @@ function hpa({
   percent,
   conditions = [],
   tolerance,
+  behavior = tolerance === undefined ? undefined : { scaleUp: { tolerance } },
 }: State): HpaFacts {
   return {
     spec: {
@@ -37,7 +39,7 @@ function hpa({
       metrics: [
         { type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 100 } } },
       ],
-      behavior: { scaleUp: { tolerance } },
+      behavior,
     },
     status: {
       currentReplicas: current,
@@ -116,6 +118,21 @@ describe('a scale-out is near', () => {
     assert.equal(judge({ percent: 80, tolerance: '0.005' }, samples).reason, 'TrendCrossesTarget');
   });
 
+  test('with what the formula makes of the metrics beyond the step that its policy allows: the rest is certain', () => {
+    const limited: State['conditions'] = [['ScalingLimited', 'True', 'ScaleUpLimit']];
+    const first = judge({ current: 1, desired: 4, percent: 800, conditions: limited });
+    assert.deepEqual([first.reason, first.expectedReplicas], ['DesiredAboveCurrent', 8]);
+    const next = judge({ current: 4, percent: 200, conditions: limited });
+    assert.deepEqual([next.reason, next.expectedReplicas], ['ScaleUpLimited', 8]);
+  });
+
+  test('with as many replicas as its policies let it make within the horizon', () => {
+    const behavior = { scaleUp: { policies: [{ type: 'Pods', value: 1, periodSeconds: 30 }] } };
+    // Now, in 30 s and in 60 s.
+    assert.equal(judge({ current: 4, percent: 400, behavior }).expectedReplicas, 7);
+    assert.equal(judge({ current: 4, percent: 400 }).expectedReplicas, 16);
+  });
+
   test('never with more replicas than the maximum', () => {
     assert.equal(judge({ current: 4, max: 5, percent: 400 }).expectedReplicas, 5);
   });
@@ -130,6 +147,12 @@ describe('a scale-out is not near', () => {
       conditions: [['ScalingLimited', 'True', 'TooManyReplicas']],
     });
     assert.deepEqual([seen.scaleOutNear, seen.reason, seen.expectedReplicas], [false, 'AtMaximum', 20]);
+  });
+
+  test('where its behavior forbids it to scale up, whatever it says', () => {
+    const behavior = { scaleUp: { selectPolicy: 'Disabled' } };
+    const seen = judge({ percent: 300, behavior, conditions: [['ScalingLimited', 'True', 'ScaleUpLimit']] });
+    assert.deepEqual([seen.scaleOutNear, seen.reason], [false, 'ScaleUpDisabled']);
   });
 
   test('while replicas are taken away, however busy the rest still is', () => {

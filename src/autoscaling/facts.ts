@@ -1,7 +1,11 @@
+import { behaviorOf } from './behavior.ts';
+import type { Behavior } from './behavior.ts';
 import type { Sample } from './history.ts';
 import { samplesOf } from './metrics.ts';
 import type { HpaFacts, MetricSample } from './metrics.ts';
 import { parseQuantity } from './quantity.ts';
+import { highestProposal, replicasForValue } from './replicas.ts';
+import type { Tolerances } from './replicas.ts';
 import { theilSenSlope } from './trend.ts';
 
 /** How far a metric may be off its target before the autoscaler acts, unless it says otherwise (controller manager's default). */
@@ -22,7 +26,10 @@ export interface Facts {
   readonly desiredReplicas: number;
   readonly minReplicas: number;
   readonly maxReplicas: number;
-  readonly tolerance: number;
+  readonly tolerances: Tolerances;
+  readonly behavior: Behavior;
+  /** Replicas that its formula makes of the metrics in its status, before policies and bounds; undefined when of none. */
+  readonly proposal: number | undefined;
   readonly threshold: number;
   readonly horizonMs: number;
   /** The metric furthest above its target, which is the one the autoscaler follows. */
@@ -47,14 +54,23 @@ export function gatherFacts(hpa: HpaFacts, samples: readonly Sample[], options: 
   const { spec, status } = hpa;
   const currentReplicas = status?.currentReplicas ?? 0;
   const metrics = samplesOf(hpa);
-  const tolerance = parseQuantity(spec?.behavior?.scaleUp?.tolerance ?? '');
+  const tolerances = {
+    up: toleranceOf(spec?.behavior?.scaleUp?.tolerance),
+    down: toleranceOf(spec?.behavior?.scaleDown?.tolerance),
+  };
   const recent = samples.filter(({ at }) => at > now.getTime() - TREND_WINDOW_MS && at <= now.getTime());
   return {
     currentReplicas,
     desiredReplicas: status?.desiredReplicas ?? currentReplicas,
     minReplicas: spec?.minReplicas ?? 1,
     maxReplicas: spec?.maxReplicas ?? currentReplicas,
-    tolerance: Number.isFinite(tolerance) ? tolerance : DEFAULT_TOLERANCE,
+    tolerances,
+    behavior: behaviorOf(spec?.behavior),
+    // The status has averages only, so every Pod is taken to be ready.
+    proposal: highestProposal(
+      metrics.map(({ ratio }) => replicasForValue(ratio, currentReplicas, currentReplicas, tolerances)),
+      currentReplicas,
+    ),
     threshold,
     horizonMs,
     highest: metrics.toSorted((a, b) => b.ratio - a.ratio)[0],
@@ -64,6 +80,11 @@ export function gatherFacts(hpa: HpaFacts, samples: readonly Sample[], options: 
     conditionReason: (type, wanted) =>
       status?.conditions?.find((condition) => condition.type === type && condition.status === wanted)?.reason ?? '',
   };
+}
+
+function toleranceOf(text: string | undefined): number {
+  const tolerance = parseQuantity(text ?? '');
+  return Number.isFinite(tolerance) ? tolerance : DEFAULT_TOLERANCE;
 }
 
 /**

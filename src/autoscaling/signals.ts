@@ -56,6 +56,12 @@ export const SIGNALS: readonly Signal[] = [
         : undefined,
   },
   {
+    // It says ScaleUpLimit all the time then, and nothing follows.
+    reason: EvaluationReason.ScaleUpDisabled,
+    near: false,
+    see: (f) => (f.behavior?.up.select === 'Disabled' ? 'scaling up is disabled in its behavior' : undefined),
+  },
+  {
     // The scale-up policy cut the step short: the rest follows with the next period.
     reason: EvaluationReason.ScaleUpLimited,
     near: true,
@@ -91,7 +97,7 @@ export const SIGNALS: readonly Signal[] = [
     reason: EvaluationReason.TrendCrossesTarget,
     near: true,
     see: (f) =>
-      f.rising !== undefined && f.rising.ratio > 1 + f.tolerance
+      f.rising !== undefined && f.rising.ratio > 1 + f.tolerances.up
         ? `${f.rising.metric} rises to ${percent(f.rising.ratio)} of its target within ${Math.round(f.horizonMs / 1000)} s`
         : undefined,
   },
