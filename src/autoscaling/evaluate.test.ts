@@ -179,6 +179,10 @@ describe('a scale-out is not near', () => {
     assert.deepEqual([seen.scaleOutNear, seen.reason, seen.ratio], [false, 'NoMetrics', undefined]);
   });
 
+  test('when there never were metrics, which is how it comes to want none', () => {
+    assert.equal(judge({ current: 4, desired: 0 }).reason, 'NoMetrics');
+  });
+
   test('when a metric rises too slowly, falls, or jumped once', () => {
     assert.equal(judge({ percent: 60 }, past([56, 57, 58, 59, 60])).scaleOutNear, false);
     assert.equal(judge({ percent: 60 }, past([84, 78, 72, 66, 60])).scaleOutNear, false);

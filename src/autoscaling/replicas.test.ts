@@ -137,18 +137,19 @@ describe('a value for the whole workload proposes', () => {
   });
 
   test('its share for each Pod, where the target is per Pod', () => {
-    assert.equal(replicasForShare(20, 5, 3, TOLERANCES), 4);
-    assert.equal(replicasForShare(8.6, 2.867, 3, TOLERANCES), 3);
-    assert.equal(replicasForShare(6, 2, 5, TOLERANCES), 3);
-    assert.equal(replicasForShare(6, 2, 0, TOLERANCES), 3);
-    assert.equal(replicasForShare(0, 2, 0, TOLERANCES), 0);
+    assert.equal(replicasForShare(20, 5, 3, TOLERANCES, 'Object'), 4);
+    assert.equal(replicasForShare(8.6, 2.867, 3, TOLERANCES, 'Object'), 3);
+    assert.equal(replicasForShare(6, 2, 5, TOLERANCES, 'Object'), 3);
+    assert.equal(replicasForShare(6, 2, 0, TOLERANCES, 'Object'), 3);
+    assert.equal(replicasForShare(0, 2, 0, TOLERANCES, 'Object'), 0);
   });
 
   test('the most that there can be for an absurd value, and none for what is no number', () => {
     assert.equal(replicasForValue(1e18, 3, 3, TOLERANCES), MAX_INT32);
-    assert.equal(replicasForShare(9e18, 0.001, 1, TOLERANCES), MAX_INT32);
+    assert.equal(replicasForShare(9e18, 0.001, 1, TOLERANCES, 'Object'), MAX_INT32);
     assert.equal(replicasForValue(Number.NaN, 3, 3, TOLERANCES), 0);
-    assert.equal(replicasForShare(-5, 1, 3, TOLERANCES), 0);
+    assert.equal(replicasForShare(-5, 1, 3, TOLERANCES, 'Object'), 0);
+    assert.equal(replicasForShare(-5, 1, 3, TOLERANCES, 'External'), MAX_INT32);
   });
 });
 

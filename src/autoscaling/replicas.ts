@@ -66,13 +66,20 @@ export function replicasForValue(
   return isWithin(ratio, tolerances) ? currentReplicas : toReplicas(ratio * readyPods);
 }
 
-/** Replicas that a value to be shared by the Pods proposes (Object and External with target `averageValue`). */
+/**
+ * Replicas that a value to be shared by the Pods proposes (Object and External with target `averageValue`). Of a negative
+ * External value the autoscaler makes all that there may be: it takes it for an overflow.
+ */
 export function replicasForShare(
   total: number,
   targetPerPod: number,
   currentReplicas: number,
   tolerances: Tolerances,
+  source: 'External' | 'Object',
 ): number {
+  if (total < 0 && source === 'External') {
+    return MAX_INT32;
+  }
   return isWithin(total / (targetPerPod * currentReplicas), tolerances)
     ? currentReplicas
     : toReplicas(total / targetPerPod);

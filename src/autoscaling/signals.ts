@@ -47,11 +47,12 @@ export const SIGNALS: readonly Signal[] = [
         : undefined,
   },
   {
-    // Scaling in is never a reason to warm, however close to its target a metric still is.
+    // Scaling in is never a reason to warm, however close to its target a metric still is. None wanted, where none may not
+    // be, is how an autoscaler looks that has not had a metric yet.
     reason: EvaluationReason.ScalingIn,
     near: false,
     see: (f) =>
-      f.desiredReplicas < f.currentReplicas
+      f.desiredReplicas < f.currentReplicas && f.desiredReplicas >= f.minReplicas
         ? `the autoscaler is going from ${f.currentReplicas} replicas down to ${f.desiredReplicas}`
         : undefined,
   },
