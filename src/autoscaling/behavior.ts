@@ -35,6 +35,9 @@ export interface ScaleEvents {
   readonly down: readonly ScaleEvent[];
 }
 
+/** How often an autoscaler looks: kube-controller-manager's `--horizontal-pod-autoscaler-sync-period`. */
+export const SYNC_PERIOD_MS = 15_000;
+
 /** kube-controller-manager's `--horizontal-pod-autoscaler-downscale-stabilization`. */
 export const DOWNSCALE_STABILIZATION_MS = 300_000;
 

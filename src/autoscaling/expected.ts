@@ -1,10 +1,7 @@
-import { scaleUpLimit } from './behavior.ts';
+import { scaleUpLimit, SYNC_PERIOD_MS } from './behavior.ts';
 import type { Behavior, ScaleEvent } from './behavior.ts';
 import type { Facts } from './facts.ts';
 import { toReplicas } from './replicas.ts';
-
-/** How often an autoscaler looks: kube-controller-manager's `--horizontal-pod-autoscaler-sync-period`. */
-export const SYNC_PERIOD_MS = 15_000;
 
 /** Rounding errors of `replicas × ratio` must not cost a whole replica. */
 const EPSILON = 1e-9;

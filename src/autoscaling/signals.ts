@@ -86,11 +86,12 @@ export const SIGNALS: readonly Signal[] = [
     see: (f) => (f.highest === undefined ? 'the autoscaler reports no metric to compare with its target' : undefined),
   },
   {
+    // Not where it stays: an autoscaler of many replicas keeps its metric near the target all day.
     reason: EvaluationReason.ThresholdPassed,
     near: true,
     see: (f) =>
-      f.highest !== undefined && f.highest.ratio >= f.threshold
-        ? `${f.highest.metric} is at ${percent(f.highest.ratio)} of its target; the threshold is ${percent(f.threshold)}`
+      f.climbing !== undefined
+        ? `${f.climbing.metric} is at ${percent(f.climbing.ratio)} of its target; the threshold is ${percent(f.threshold)}`
         : undefined,
   },
   {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { horizontalPodAutoscaler } from '../../../test/gen/objects.ts';
-import type { Evaluation } from '../../autoscaling/evaluate.ts';
+import { horizontalPodAutoscaler } from '../../test/gen/objects.ts';
+import type { Evaluation } from './evaluate.ts';
 import { decide, recordScaleOut, withLead } from './decision.ts';
 import type { Decision } from './decision.ts';
 
