@@ -25,6 +25,8 @@ export interface Workload {
 /** One round of the autoscaler. */
 export interface SimulatedRound {
   readonly at: number;
+  /** Load of all Pods, as the round sees it. */
+  readonly load: number;
   /** The object as the round leaves it. */
   readonly hpa: HpaFacts;
 }
@@ -82,6 +84,7 @@ export function* simulate(load: Load, workload: Workload): Generator<SimulatedRo
     }
     yield {
       at,
+      load: taken,
       hpa: { spec, status: { ...statusOf(currentReplicas, outcome, serving > 0 ? value : undefined), lastScaleTime } },
     };
     const kept = readyAt.slice(0, desiredReplicas);
