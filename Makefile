@@ -13,7 +13,7 @@ REGISTRY ?= 127.0.0.1:5000
 TAG ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install generate check test test-unit test-api test-e2e tools cluster-up cluster-down shell demo bench image clean
+.PHONY: help install generate check test test-unit test-api test-e2e tools cluster-up cluster-down shell demo bench bench-backtest image clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ demo: install ## Show the product at work in a cluster of its own, and measure i
 
 bench: install ## Measure the latency of the admission webhook and the memory of its index
 	node test/bench/admission.ts
+
+bench-backtest: install ## Measure how well scale-outs are foreseen, on load traces and generated loads
+	node test/bench/main.ts backtest
 
 image: install ## Build the container image and push it (REGISTRY=127.0.0.1:5000 TAG=dev)
 	node hack/tools/main.ts crane
