@@ -93,6 +93,11 @@ describe('a scale-out is near', () => {
     assert.equal(seen.expectedReplicas, 11);
   });
 
+  test('when a metric came up from rest and passed the threshold', () => {
+    const seen = judge({ percent: 86 }, past([55, 56, 58, 60, 64, 70, 78, 86]));
+    assert.equal(seen.reason, 'ThresholdPassed');
+  });
+
   test('when the trend makes the autoscaler act within the horizon', () => {
     const seen = judge({ percent: 70 }, past([26, 37, 48, 59, 70]));
     assert.deepEqual([seen.scaleOutNear, seen.reason], [true, 'TrendCrossesTarget']);
@@ -177,6 +182,20 @@ describe('a scale-out is not near', () => {
   test('when there are no metrics, and nothing else says so', () => {
     const seen = judge({});
     assert.deepEqual([seen.scaleOutNear, seen.reason, seen.ratio], [false, 'NoMetrics', undefined]);
+  });
+
+  test('when a metric stays near its target, where an autoscaler of many replicas keeps it', () => {
+    assert.equal(judge({ percent: 97 }, past([97, 96, 97, 98, 97, 96, 98, 97])).reason, 'Steady');
+    assert.equal(judge({ percent: 90 }, past([86, 87, 87, 88, 88, 89, 89, 90])).reason, 'Steady');
+  });
+
+  test('when a metric stays where it is, and the autoscaler has nothing new to write', () => {
+    const long = sampleOf(hpa({ percent: 95 }), new Date(NOW.getTime() - 600_000));
+    assert.equal(judge({ percent: 95 }, [long]).reason, 'Steady');
+  });
+
+  test('when a metric falls through the threshold', () => {
+    assert.equal(judge({ percent: 90 }, past([50, 130, 125, 118, 110, 104, 97, 90])).reason, 'Steady');
   });
 
   test('when there never were metrics, which is how it comes to want none', () => {

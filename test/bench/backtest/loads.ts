@@ -7,12 +7,12 @@ const DAYS = 6;
 /** Loads with a shape that is known, each for six days in steps of 15 s; the same in every run. */
 export function generatedLoads(): ReadonlyMap<string, Load> {
   return new Map([
-    // From 20 to 200 in 20 minutes and back, at another time each day and several times a day.
-    ['ramps', load((step, { at }) => 20 + 180 * at(step))],
+    // From 10 to 200 in 20 minutes and back, at another time each day and several times a day.
+    ['ramps', load((step, { at }) => 10 + 190 * at(step))],
     // The same hill each day, from eight in the morning.
-    ['daily', load((step) => 20 + 180 * Math.max(0, Math.sin(((step / DAY_STEPS) % 1) * 2 * Math.PI - 2)))],
-    // From 20 to 200 within 15 s, and back after an hour: nothing tells of it before.
-    ['jumps', load((step, { jump }) => (jump(step) ? 200 : 20))],
+    ['daily', load((step) => 10 + 190 * Math.max(0, Math.sin(((step / DAY_STEPS) % 1) * 2 * Math.PI - 2)))],
+    // From 10 to 200 within 15 s, and back after an hour: nothing tells of it before.
+    ['jumps', load((step, { jump }) => (jump(step) ? 200 : 10))],
     // Nothing but noise of a third around 100.
     ['noise', load((_step, { random }) => 100 + 33 * (random() + random() + random() - 1.5))],
   ]);
