@@ -3,7 +3,7 @@ SYSTEM_PATH := $(PATH)
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 INSTALLED := node_modules/.package-lock.json
-GENERATORS := hack/generate/crds.ts hack/generate/docs.ts
+GENERATORS := hack/generate/crds.ts hack/generate/docs.ts hack/generate/benchmarks.ts
 
 # A test that hangs fails after half an hour; the longest, in a whole cluster, takes minutes.
 NODE_TEST := node --test --test-timeout=1800000
@@ -13,7 +13,7 @@ REGISTRY ?= 127.0.0.1:5000
 TAG ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install generate check test test-unit test-api test-e2e tools cluster-up cluster-down shell demo bench bench-backtest image clean
+.PHONY: help install generate check test test-unit test-api test-e2e tools cluster-up cluster-down shell demo bench bench-admission bench-backtest image clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ $(INSTALLED): package-lock.json
 	PATH="$(SYSTEM_PATH)" npm ci --no-audit --no-fund
 	touch $@
 
-generate: install ## Write the CRDs and the API reference from src/api
+generate: install ## Write what is generated: CRDs and API reference from src/api, docs/benchmarks.md from test/bench/results
 	@for generator in $(GENERATORS); do node $$generator || exit 1; done
 
 check: install ## Check types, lint, format, and that generated files are fresh
@@ -62,8 +62,12 @@ shell: install ## Open a shell in the development cluster, with kubectl and helm
 demo: install ## Show the product at work in a cluster of its own, and measure it
 	node hack/demo/main.ts
 
-bench: install ## Measure the latency of the admission webhook and the memory of its index
-	node test/bench/admission.ts
+bench: install tools ## Run every benchmark; results are kept in test/bench/results
+	node test/bench/main.ts
+
+bench-admission: install ## Measure the latency of the admission webhook and the cost of its index
+	node hack/tools/main.ts etcd kube-apiserver helm
+	node test/bench/main.ts admission
 
 bench-backtest: install ## Measure how well scale-outs are foreseen, on load traces and generated loads
 	node test/bench/main.ts backtest

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { load } from 'js-yaml';
 import { z } from 'zod';
@@ -68,6 +69,23 @@ export const Config = z.strictObject({
     /** Size limit of a Job's scratch volume. */
     workSizeLimit: z.string().default('20Gi'),
   }),
+  webhook: z
+    .strictObject({
+      /** PEM bundle; callers of the webhook then have to show a certificate that it signs. Anybody may call when empty. */
+      clientCA: z.string().refine(isCertificateOrEmpty, { error: 'this is no certificate in PEM' }).default(''),
+      /** Common names that the certificates of callers must have; any when empty. */
+      clientNames: z.array(z.string()).default([]),
+    })
+    .prefault({})
+    .refine(({ clientCA, clientNames }) => clientCA !== '' || clientNames.length === 0, {
+      error: 'clientNames needs clientCA: without certificates callers have no names',
+    }),
+  admission: z
+    .strictObject({
+      /** Who rewrites Pods: the operator's webhook, or the API server itself by a MutatingAdmissionPolicy. */
+      mode: z.enum(['Webhook', 'Policy']).default('Webhook'),
+    })
+    .prefault({}),
   rewriting: z
     .strictObject({
       /** Kinds of Pod owners, as `Kind.group`, that do not mind a changed image, beside the built-in workloads. */
@@ -76,6 +94,14 @@ export const Config = z.strictObject({
     .prefault({}),
 });
 export type Config = Readonly<z.infer<typeof Config>>;
+
+function isCertificateOrEmpty(pem: string): boolean {
+  try {
+    return pem === '' || new X509Certificate(pem).raw.length > 0;
+  } catch {
+    return false;
+  }
+}
 
 /** Says which setting is wrong, and how. */
 export class ConfigError extends Error {

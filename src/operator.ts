@@ -6,6 +6,8 @@ import type { PrefetchPolicy, PrefetchPolicyStatus } from './api/v1alpha1/prefet
 import { History, sampleOf } from './autoscaling/history.ts';
 import { rewriteConfig, type Config } from './config.ts';
 import { keysForJob, keysForPod, reconcileAcceleratedImage } from './controllers/acceleratedimage/controller.ts';
+import { EVERY_TABLE, reconcileRewriteTable, removeRewriteTables } from './controllers/admissionpolicy/controller.ts';
+import { clusterChanges, tablesForImage, tablesOf } from './controllers/admissionpolicy/triggers.ts';
 import { reconcileNode } from './controllers/node/controller.ts';
 import { keysForAutoscaler, reconcilePrefetchPolicy } from './controllers/prefetchpolicy/controller.ts';
 import { createProviders } from './controllers/prefetchpolicy/providers.ts';
@@ -24,6 +26,7 @@ import {
   pods,
   prefetchPolicies,
   mutatingWebhookConfigurations,
+  rewriteTables,
   runtimeClasses,
   secrets,
 } from './kube/resources.ts';
@@ -31,6 +34,7 @@ import type { Resource } from './kube/resources.ts';
 import { createHealthServer } from './observability/http.ts';
 import { controllerMetrics, createMetricsRegistry } from './observability/metrics.ts';
 import { RegistryClient } from './registry/client.ts';
+import { fillIndex } from './rewriting/fill.ts';
 import { RewriteIndex } from './rewriting/index.ts';
 import type { Clock } from './runtime/clock.ts';
 import { systemClock } from './runtime/clock.ts';
@@ -46,8 +50,11 @@ import { prometheusMetrics } from './webhook/metrics.ts';
 import { createReviewer } from './webhook/mutate.ts';
 import { ADMISSION, ADMISSION_BUDGET, createNotifier } from './webhook/notify.ts';
 import { createWebhookServer } from './webhook/server.ts';
+import type { AllowedClients } from './webhook/server.ts';
 
 const LEASE = 'slipstream';
+/** A worker soon has better things to do than to wait for a registry that hangs: the work queue comes back to it. */
+const REGISTRY_TIMEOUTS = { connect: 5000, headers: 10_000, exchange: 20_000 };
 /** Registries are asked again after a second first, and every five minutes at the longest. */
 const REGISTRY_BACKOFF = { baseDelay: 1000, maxDelay: 300_000 };
 
@@ -79,6 +86,7 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
     registries: Object.fromEntries(config.registries.map(({ host, plainHTTP, ca }) => [host, { plainHTTP, ca }])),
     userAgent,
     log,
+    timeouts: REGISTRY_TIMEOUTS,
   });
   const caches = createCaches(client, options);
   const index = createIndex(options, caches);
@@ -146,9 +154,15 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
     ...controllerOptions,
     name: 'node',
     workers: 2,
-    reconcile: (key, context) =>
-      reconcileNode(key, { client, nodes: caches.nodes.store, runtimeHandler: config.runtimeHandler }, context),
+    reconcile: (key, context) => reconcileNode(key, nodeDeps, context),
   });
+  const nodeDeps = {
+    client,
+    clock,
+    nodes: caches.nodes.store,
+    runtimeHandler: config.runtimeHandler,
+    clearedAt: new Map<Key, Date>(),
+  };
   caches.nodes.onChange(({ object }) => nodeController.enqueue(keyOf(object)));
 
   // A recorder of its own: a flood of Pods must not keep the controllers' events from being sent.
@@ -166,6 +180,7 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
     clock,
     log,
     port: options.webhookPort,
+    clients: allowedClients(config),
   });
   const certificateSecret = { namespace, name: options.certificateSecret };
   serveCertificate(caches.certificates, certificateSecret, webhook, log);
@@ -185,6 +200,22 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
   certificateController.enqueue(CERTIFICATES_KEY);
   caches.certificates.onChange(() => certificateController.enqueue(CERTIFICATES_KEY));
   caches.webhookConfigurations.onChange(() => certificateController.enqueue(CERTIFICATES_KEY));
+
+  const byPolicy = config.admission.mode === 'Policy';
+  const tableController = new Controller({
+    ...controllerOptions,
+    name: 'rewritetable',
+    workers: 4,
+    reconcile: (key, context) =>
+      byPolicy
+        ? reconcileRewriteTable(key, { client, tables: caches.tables.store, index, clock }, context)
+        : removeRewriteTables(client, context),
+  });
+  if (byPolicy) {
+    enqueueTables(tableController, caches, index);
+  } else {
+    tableController.enqueue(EVERY_TABLE);
+  }
 
   const elector = new LeaderElector({
     lock: leaseLock(client, { namespace, name: LEASE }),
@@ -206,17 +237,24 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
           name: 'started',
           failure: () => (manager.ready ? undefined : 'caches are filling, or the process is stopping'),
         },
-        { name: 'webhook', failure: () => (webhook.isServing() ? undefined : 'waiting for its certificate') },
+        {
+          name: 'webhook',
+          failure: () => (byPolicy || webhook.isServing() ? undefined : 'waiting for its certificate'),
+        },
       ],
       log,
     }),
   );
-  for (const informer of Object.values(caches)) {
+  const idle = new Set<unknown>(byPolicy ? [caches.certificates, caches.webhookConfigurations] : [caches.tables]);
+  for (const informer of Object.values(caches).filter((each) => !idle.has(each))) {
     manager.add('cache', { name: informer.name, run: (s) => informer.run(s), ready: (s) => informer.waitForSync(s) });
   }
-  manager.add('webhook', webhook);
-  for (const controller of [imageController, policyController, nodeController, certificateController]) {
+  for (const controller of [imageController, policyController, nodeController, tableController]) {
     manager.add('leader', controller);
+  }
+  if (!byPolicy) {
+    manager.add('webhook', webhook);
+    manager.add('leader', certificateController);
   }
   try {
     await manager.start(signal);
@@ -225,9 +263,13 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
   }
 }
 
+function allowedClients({ webhook: { clientCA, clientNames } }: Config): AllowedClients | undefined {
+  return clientCA === '' ? undefined : { ca: clientCA, names: clientNames };
+}
+
 type Caches = ReturnType<typeof createCaches>;
 
-/** Everything that is watched. Pods and Jobs are watched by label: never all of the cluster's. */
+/** Everything that is watched in one mode of admission or the other. Pods and Jobs are watched by label: never all of the cluster's. */
 function createCaches(
   client: KubeClient,
   { namespace, certificateSecret, webhookConfiguration, log }: OperatorOptions,
@@ -249,6 +291,7 @@ function createCaches(
     autoscalers: informer(horizontalPodAutoscalers),
     jobs: informer(jobs, { labelSelector: `${MANAGED_BY_LABEL}=${MANAGED_BY}` }),
     pods: informer(pods, { labelSelector: CONVERSION_LABEL }),
+    tables: informer(rewriteTables),
     certificates: informer(secrets, { namespace, fieldSelector: `metadata.name=${certificateSecret}` }),
     webhookConfigurations: informer(mutatingWebhookConfigurations, {
       fieldSelector: `metadata.name=${webhookConfiguration}`,
@@ -259,18 +302,7 @@ function createCaches(
 /** The one index that the webhook and the PrefetchPolicy controller read. */
 function createIndex({ config, namespace }: OperatorOptions, caches: Caches): RewriteIndex {
   const index = new RewriteIndex(rewriteConfig(config, namespace));
-  caches.images.onChange(({ type, object }) =>
-    type === 'deleted' ? index.deleteImage(object) : index.upsertImage(object),
-  );
-  caches.nodes.onChange(({ type, object }) =>
-    type === 'deleted' ? index.deleteNode(object) : index.upsertNode(object),
-  );
-  caches.namespaces.onChange(({ type, object }) =>
-    type === 'deleted' ? index.deleteNamespace(object) : index.upsertNamespace(object),
-  );
-  caches.runtimeClasses.onChange(({ type, object }) =>
-    type === 'deleted' ? index.deleteRuntimeClass(object) : index.upsertRuntimeClass(object),
-  );
+  fillIndex(index, caches);
   return index;
 }
 
@@ -288,6 +320,20 @@ function recordHistories(caches: Caches, clock: Clock): ReadonlyMap<Key, History
     histories.set(key, history);
   });
   return histories;
+}
+
+/** Has the tables looked at that a change concerns; the index has heard of it before. */
+function enqueueTables(controller: Controller, caches: Caches, index: RewriteIndex): void {
+  caches.tables.onChange(({ object }) => controller.enqueue(object.metadata.namespace));
+  caches.images.onChange((change) => enqueueAll(controller, tablesForImage(change, index.config.operatorNamespace)));
+  const changed = clusterChanges(index);
+  const lookAtAll = (): void => {
+    if (changed()) {
+      enqueueAll(controller, [...tablesOf(index)]);
+    }
+  };
+  caches.nodes.onChange(lookAtAll);
+  caches.runtimeClasses.onChange(lookAtAll);
 }
 
 function enqueueSpecChanges<T extends KubeObject>(informer: Informer<T>, controller: Controller): void {

@@ -15,7 +15,8 @@ const PACKAGES = [
   ...IMAGE_PACKAGES,
 ];
 
-const CLUSTER_TOOLS = [
+/** The programs that every cluster runs. */
+export const CLUSTER_TOOLS = [
   'etcd',
   'kube-apiserver',
   'kube-controller-manager',

@@ -13,6 +13,7 @@ const SERVICE = join(import.meta.dirname, 'service');
 const SUITE = 'bookworm';
 const PYTHON = '3.11';
 const PACKAGES = ['python3-minimal', 'libpython3-stdlib', 'ca-certificates', 'libgomp1'];
+const BYTE_CODE = ['-m', 'compileall', '-q', '--invalidation-mode', 'unchecked-hash'];
 const FOLDER = 'opt/inference';
 const STABLE_TAR = ['--sort=name', '--owner=0', '--group=0', '--numeric-owner', '--mtime=@0'];
 
@@ -34,7 +35,7 @@ export async function makeInferenceImage(progress: Progress): Promise<InferenceI
   const files = await Promise.all(
     ['requirements.txt', 'make_model.py', 'app.py'].map((name) => readFile(join(SERVICE, name))),
   );
-  const key = createHash('sha256').update(JSON.stringify([SUITE, PYTHON, PACKAGES]));
+  const key = createHash('sha256').update(JSON.stringify([SUITE, PYTHON, PACKAGES, BYTE_CODE]));
   for (const file of files) key.update(file);
   const folder = join(cacheDirectory(), 'images', `inference-${key.digest('hex').slice(0, 12)}`);
   if (!existsSync(folder)) {
@@ -79,29 +80,11 @@ async function makeLayers(work: string, out: string, progress: Progress): Promis
   await progress.step('image: Python packages', () =>
     runLogged('python3', pipArguments(join(target, 'packages')), { log }),
   );
+  // As pip does where it runs in the image itself. Marked by content: the mtimes of the files will be others.
+  await progress.step('image: Python byte code', () => runInImage(root, log, ...BYTE_CODE, `/${FOLDER}/packages`));
   await copyFile(join(SERVICE, 'app.py'), join(target, 'app.py'));
   await copyFile(join(SERVICE, 'make_model.py'), join(root, 'tmp/make_model.py'));
-  await progress.step('image: model', () =>
-    // The runtime counts processors in /proc.
-    runLogged(
-      'unshare',
-      [
-        '--mount',
-        '--pid',
-        '--fork',
-        `--root=${root}`,
-        '--mount-proc',
-        '--',
-        'env',
-        `PYTHONPATH=/${FOLDER}/packages`,
-        'python3',
-        '-B',
-        '/tmp/make_model.py',
-        `/${FOLDER}`,
-      ],
-      { log },
-    ),
-  );
+  await progress.step('image: model', () => runInImage(root, log, '-B', '/tmp/make_model.py', `/${FOLDER}`));
   await rename(join(target, 'expected.json'), join(out, 'expected.json'));
   await progress.step('image: compressing layers', () =>
     Promise.all([
@@ -110,6 +93,14 @@ async function makeLayers(work: string, out: string, progress: Progress): Promis
       pack(root, [`${FOLDER}/app.py`, `${FOLDER}/model.onnx`], join(out, 'service.tar.gz')),
     ]),
   );
+}
+
+/** Runs the Python of the image, with its packages. */
+async function runInImage(root: string, log: string, ...args: string[]): Promise<void> {
+  // What runs may count processors in /proc.
+  const namespaces = ['--mount', '--pid', '--fork', `--root=${root}`, '--mount-proc'];
+  const environment = ['env', `PYTHONPATH=/${FOLDER}/packages`];
+  await runLogged('unshare', [...namespaces, '--', ...environment, 'python3', ...args], { log });
 }
 
 function pipArguments(target: string): string[] {

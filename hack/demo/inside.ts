@@ -10,8 +10,8 @@ import { coldNode } from '../cluster/cold.ts';
 import { REGISTRY } from '../cluster/layout.ts';
 import { installSlipstream } from '../cluster/slipstream.ts';
 import { createProgress } from '../tools/progress.ts';
-import { figure, ratioFigure } from './figures.ts';
-import type { Figure } from './figures.ts';
+import { figure, ratioFigure } from '../figures.ts';
+import type { Figure } from '../figures.ts';
 import { makeInferenceImage, pushInferenceImage } from './image.ts';
 import type { InferenceImage } from './image.ts';
 import { applyManifest, eventually, kubectl } from './objects.ts';
@@ -38,18 +38,22 @@ interface Demo {
 const [phases = '', output = ''] = process.argv.slice(2);
 try {
   const cluster = await openCluster();
-  const node = cluster.nodes.at(-1);
-  if (node === undefined) throw new Error('the cluster has no node');
   // The first half is about the image alone: every byte comes from the registry itself.
   if (cluster.options.seed) await cluster.control('dfdaemon', 'stop');
   const client = loadKubeClient({ userAgent: 'slipstream-demo' });
   const image = await makeInferenceImage(progress);
+  await Promise.all([
+    progress.step(`image ${IMAGE}`, () => pushInferenceImage(IMAGE, image)),
+    installSlipstream(progress),
+  ]);
+  const figures = await convert(client);
+  // Deployed before the starts are timed, so that its autoscaler has metrics when they are over.
+  const home = phases.includes('scale-out') ? await deployService() : undefined;
+  const node = cluster.nodes.findLast(({ name }) => name !== home);
+  if (node === undefined) throw new Error(`the cluster has no node beside ${home}`);
   const demo = { client, cluster, image, node };
-  await progress.step(`image ${IMAGE}`, () => pushInferenceImage(IMAGE, image));
-  await installSlipstream(progress);
-  const figures = await convert(demo);
   if (phases.includes('start')) figures.push(...(await compareStarts(demo)));
-  if (phases.includes('scale-out')) figures.push(...(await scaleOut(demo)));
+  if (home !== undefined) figures.push(...(await scaleOut(demo, home)));
   await appendFile(output, figures.map((one) => `${JSON.stringify(one)}\n`).join(''));
   await client.close();
 } catch (error) {
@@ -58,7 +62,7 @@ try {
 }
 
 /** Applies the AcceleratedImage and shows the conversion until it is Ready. */
-async function convert({ client }: Demo): Promise<Figure[]> {
+async function convert(client: KubeClient): Promise<Figure[]> {
   heading('One object: convert the image beside the registry');
   await applyManifest('accelerated-image.yaml', IMAGE);
   let shown = '';
@@ -119,24 +123,19 @@ async function compareStarts(demo: Demo): Promise<Figure[]> {
   ];
 }
 
-/** Runs the service under a HorizontalPodAutoscaler and a PrefetchPolicy, and drives load on it until it scales out. */
-async function scaleOut({ client, cluster, node }: Demo): Promise<Figure[]> {
+/** Deploys the service under a HorizontalPodAutoscaler; returns the name of the node that it runs on. */
+async function deployService(): Promise<string> {
+  await applyManifest('service.yaml', IMAGE);
+  await kubectl('rollout', 'status', 'deployment', NAME, '--timeout=120s');
+  return kubectl('get', 'pods', '--selector', `app=${NAME}`, '--output', 'jsonpath={.items[0].spec.nodeName}');
+}
+
+/** Has a PrefetchPolicy look after the service, and drives load on it until its autoscaler adds Pods. */
+async function scaleOut({ client, cluster, node }: Demo, home: string): Promise<Figure[]> {
   heading('Load rises; the second object warms the seed peer before the autoscaler acts');
   await cluster.startSeed();
-  const [first] = cluster.nodes;
-  await applyManifest('service.yaml', IMAGE);
   await applyManifest('prefetch-policy.yaml', IMAGE);
-  await kubectl('rollout', 'status', 'deployment', NAME, '--timeout=120s');
-  const home = await kubectl(
-    'get',
-    'pods',
-    '--selector',
-    `app=${NAME}`,
-    '--output',
-    'jsonpath={.items[0].spec.nodeName}',
-  );
-  const cold = home === node.name ? (first ?? node) : node;
-  await coldNode(cold);
+  await coldNode(node);
   await eventually('the autoscaler has metrics', 180, async () => {
     const text = await kubectl(
       'get',
@@ -147,7 +146,7 @@ async function scaleOut({ client, cluster, node }: Demo): Promise<Figure[]> {
     );
     return text === '' ? undefined : text;
   });
-  progress.note(`  the service runs on ${home}; ${cold.name} is empty`);
+  progress.note(`  the service runs on ${home}; ${node.name} is empty`);
   const result = await progress.step('load', () => driveScaleOut(client, cluster));
   progress.note(drawTimeline(result));
   for (const pod of result.newPods) progress.note(`  ${pod.name} on ${pod.node}: ${pod.image}`);

@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { CLUSTER_TOOLS } from '../cluster/prepare.ts';
 import { prepareOperatorImage } from '../image/build.ts';
 import { ensurePackages } from '../tools/debian.ts';
 import { ensureTools, isCached } from '../tools/ensure.ts';
 import { createProgress } from '../tools/progress.ts';
-import type { Figure } from './figures.ts';
+import type { Figure } from '../figures.ts';
 import { IMAGE_BUILD_PACKAGES, makeInferenceImage } from './image.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -21,8 +22,8 @@ const output = join(work, 'figures');
 try {
   await writeFile(output, '');
   await ensurePackages(IMAGE_BUILD_PACKAGES, progress);
-  await ensureTools(['helm'], { progress });
-  await makeInferenceImage(progress);
+  // Side by side: the image is made of what comes over the network, the tools of what the compilers make.
+  await Promise.all([ensureTools(['helm', ...CLUSTER_TOOLS], { progress }), makeInferenceImage(progress)]);
   // Out here, where packages can be had: the cluster's namespaces reach nothing else.
   await prepareOperatorImage({ progress });
   if (isCached(DRAGONFLY)) {

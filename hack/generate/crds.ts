@@ -1,6 +1,6 @@
 import { dump } from 'js-yaml';
 import { GROUP } from '../../src/api/v1alpha1/group.ts';
-import { customResourceDefinition, kinds } from './kinds.ts';
+import { customResourceDefinition, internalKinds, kinds } from './kinds.ts';
 import { type Outputs, writeOrCheck } from './outputs.ts';
 
 const HEADER =
@@ -13,7 +13,7 @@ const HEADER =
 const FOLDERS = ['crds', 'charts/slipstream/files/crds'];
 
 const outputs: Outputs = new Map();
-for (const kind of kinds) {
+for (const kind of [...kinds, ...internalKinds]) {
   const yaml = HEADER + dump(customResourceDefinition(kind), { lineWidth: 120, noRefs: true });
   for (const folder of FOLDERS) outputs.set(`${folder}/${GROUP}_${kind.plural}.yaml`, yaml);
 }

@@ -3,6 +3,7 @@ import { GROUP, VERSION } from '../../src/api/v1alpha1/group.ts';
 import type { SkipReason } from '../../src/rewriting/reasons.ts';
 import { REMEDIES } from '../../src/rewriting/remedies.ts';
 import { type Kind, kinds } from './kinds.ts';
+import { code, table } from './markdown.ts';
 import { type Outputs, writeOrCheck } from './outputs.ts';
 import { type ConditionDocs, conditionDocs, type Documented, skipReasonDocs } from './reasons.ts';
 import type { Structural } from './structural.ts';
@@ -115,15 +116,6 @@ function limits(schema: Structural): string[] {
 
 function messages(schema: Structural): string[] {
   return (schema['x-kubernetes-validations'] ?? []).map(({ message }) => `Rule: ${message}.`);
-}
-
-function table(head: string[], rows: string[][]): string {
-  const line = (cells: string[]): string => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
-}
-
-function code(text: string): string {
-  return `\`${text}\``;
 }
 
 const conditions = await conditionDocs();

@@ -5,6 +5,7 @@ import {
   AcceleratedImageStatus,
 } from '../../src/api/v1alpha1/acceleratedimage.ts';
 import { GROUP, VERSION } from '../../src/api/v1alpha1/group.ts';
+import { RewriteTable, RewriteTableSpec } from '../../src/api/v1alpha1/rewritetable.ts';
 import { PrefetchPolicy, PrefetchPolicySpec, PrefetchPolicyStatus } from '../../src/api/v1alpha1/prefetchpolicy.ts';
 import { type Structural, toStructural } from './structural.ts';
 
@@ -17,16 +18,20 @@ export interface PrinterColumn {
   priority?: 1;
 }
 
-/** What the CustomResourceDefinition of a kind says beside its schema. */
-export interface Kind {
+/** What the CustomResourceDefinition of any kind says beside its schema. */
+export interface InternalKind {
   kind: string;
   plural: string;
   singular: string;
-  shortName: string;
   description: string;
   spec: Structural;
-  status: Structural;
   columns: PrinterColumn[];
+}
+
+/** A kind that people write. */
+export interface Kind extends InternalKind {
+  shortName: string;
+  status: Structural;
 }
 
 const AGE: PrinterColumn = {
@@ -47,7 +52,7 @@ function wide(column: PrinterColumn): PrinterColumn {
 const READY = ofReady('Ready', 'status', 'Whether the object does what it is for.');
 const MESSAGE = wide(ofReady('Message', 'message', 'The reason for a person: what happened, to what, what to do.'));
 
-/** Every kind of the group, as the generators see it. */
+/** Every kind of the group that people write, as the generators see it. */
 export const kinds: Kind[] = [
   {
     kind: 'AcceleratedImage',
@@ -122,8 +127,22 @@ export const kinds: Kind[] = [
   },
 ];
 
+/** Kinds that the operator writes for the API server: they stand in no reference and in no category. */
+export const internalKinds: InternalKind[] = [
+  {
+    kind: 'RewriteTable',
+    plural: 'rewritetables',
+    singular: 'rewritetable',
+    description: describe(RewriteTable),
+    spec: schemaOf(RewriteTableSpec, 'spec'),
+    columns: [AGE],
+  },
+];
+
 /** The whole CustomResourceDefinition of a kind. */
-export function customResourceDefinition(kind: Kind): object {
+export function customResourceDefinition(kind: Kind | InternalKind): object {
+  const forPeople = 'shortName' in kind ? { shortNames: [kind.shortName], categories: ['slipstream'] } : {};
+  const status = 'status' in kind ? { status: kind.status } : {};
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
@@ -135,8 +154,7 @@ export function customResourceDefinition(kind: Kind): object {
         listKind: `${kind.kind}List`,
         plural: kind.plural,
         singular: kind.singular,
-        shortNames: [kind.shortName],
-        categories: ['slipstream'],
+        ...forPeople,
       },
       scope: 'Namespaced',
       versions: [
@@ -144,7 +162,7 @@ export function customResourceDefinition(kind: Kind): object {
           name: VERSION,
           served: true,
           storage: true,
-          subresources: { status: {} },
+          ...('status' in kind ? { subresources: { status: {} } } : {}),
           additionalPrinterColumns: kind.columns,
           schema: {
             openAPIV3Schema: {
@@ -156,7 +174,7 @@ export function customResourceDefinition(kind: Kind): object {
                 kind: { description: `Always ${kind.kind}.`, type: 'string' },
                 metadata: { type: 'object' },
                 spec: kind.spec,
-                status: kind.status,
+                ...status,
               },
             },
           },

@@ -20,9 +20,12 @@ async function buildCargo(
   signal?: AbortSignal,
 ): Promise<void> {
   const root = join(into, 'cargo');
-  const bins = recipe.bins.flatMap((bin) => ['--bin', bin]);
-  await runLogged('cargo', ['install', recipe.crate, '--version', version, '--locked', '--root', root, ...bins], {
-    env: { CARGO_TERM_PROGRESS_WHEN: 'never', ...recipe.env },
+  const options = [
+    ...recipe.bins.flatMap((bin) => ['--bin', bin]),
+    ...recipe.config.flatMap((setting) => ['--config', setting]),
+  ];
+  await runLogged('cargo', ['install', recipe.crate, '--version', version, '--locked', '--root', root, ...options], {
+    env: { CARGO_TERM_PROGRESS_WHEN: 'never' },
     log,
     signal,
   });

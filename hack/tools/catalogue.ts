@@ -14,7 +14,8 @@ export interface CargoRecipe {
   kind: 'cargo';
   crate: string;
   bins: string[];
-  env: Record<string, string>;
+  /** Settings of the build profile, as cargo's `--config` takes them. */
+  config: string[];
 }
 
 /** An official release asset and the checksum file published beside it. */
@@ -162,7 +163,12 @@ export const TOOLS: readonly Tool[] = [
     name: 'nydus',
     version: NYDUS,
     binaries: ['nydus-image', 'nydusd'],
-    recipe: { kind: 'cargo', crate: 'nydus-rs', bins: ['nydus-image', 'nydusd'], env: {} },
+    recipe: {
+      kind: 'cargo',
+      crate: 'nydus-rs',
+      bins: ['nydus-image', 'nydusd'],
+      config: [],
+    },
     download: {
       url: nydusAsset,
       checksum: `${nydusAsset}.sha256sum`,
@@ -178,7 +184,7 @@ export const TOOLS: readonly Tool[] = [
       kind: 'cargo',
       crate: 'dragonfly-client',
       bins: ['dfdaemon'],
-      env: { CARGO_PROFILE_RELEASE_OPT_LEVEL: '0' },
+      config: ['profile.release.opt-level=0'],
     },
     buildPackages: ['protobuf-compiler', 'libprotobuf-dev', 'cmake', 'clang', 'libclang-dev'],
     probe: { args: ['--version'], expect: '1.5.10' },

@@ -105,11 +105,22 @@ export function isCached(binaries: string[]): boolean {
 
 /**
  * Makes the named binaries (all, when none are named) available to `toolPath`: from the environment, the cache, PATH,
- * an official release or a build, in this order. One after the other, as each build uses the whole machine; safe
- * beside other runs. Throws when a tool cannot be had, with the end of its log.
+ * an official release or a build, in this order. What Go builds comes one after the other, as those builds share much and
+ * each uses the whole machine; what cargo builds goes on beside it and fills the gaps that linking leaves. Safe beside other
+ * runs. Throws when a tool cannot be had, with the end of its log.
  */
 export async function ensureTools(binaries?: string[], options: EnsureOptions = {}): Promise<void> {
   const progress = options.progress ?? createProgress();
   const tools = binaries === undefined ? TOOLS : toolsOf(binaries);
-  for (const tool of tools) await ensureTool(tool, progress, options.signal);
+  const failed = new AbortController();
+  const signal = AbortSignal.any([failed.signal, ...(options.signal === undefined ? [] : [options.signal])]);
+  const lanes = (['go', 'cargo'] as const).map(async (kind) => {
+    try {
+      for (const tool of tools.filter(({ recipe }) => recipe.kind === kind)) await ensureTool(tool, progress, signal);
+    } catch (error) {
+      failed.abort(error);
+      throw error;
+    }
+  });
+  await Promise.all(lanes);
 }

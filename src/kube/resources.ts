@@ -20,6 +20,7 @@ import type {
 import type { AcceleratedImage } from '../api/v1alpha1/acceleratedimage.ts';
 import { GROUP, VERSION } from '../api/v1alpha1/group.ts';
 import type { PrefetchPolicy } from '../api/v1alpha1/prefetchpolicy.ts';
+import type { RewriteTable } from '../api/v1alpha1/rewritetable.ts';
 import type { KubeObject } from '../runtime/object.ts';
 import type { Json } from './json.ts';
 
@@ -85,6 +86,7 @@ export const mutatingWebhookConfigurations = clusterScoped<MutatingWebhookConfig
 );
 export const acceleratedImages = namespaced<AcceleratedImage>(GROUP, VERSION, 'acceleratedimages', 'AcceleratedImage');
 export const prefetchPolicies = namespaced<PrefetchPolicy>(GROUP, VERSION, 'prefetchpolicies', 'PrefetchPolicy');
+export const rewriteTables = namespaced<RewriteTable>(GROUP, VERSION, 'rewritetables', 'RewriteTable');
 
 /** `apiVersion` of a resource's objects. */
 export function apiVersionOf({ group, version }: Resource<KubeObject>): string {

@@ -1,3 +1,4 @@
+import { pullSecretFor } from './candidates.ts';
 import { nameOf, type CandidateInput, type Check } from './check.ts';
 import { SkipReason, type Finding } from './reasons.ts';
 
@@ -9,7 +10,11 @@ export const CANDIDATE_CHECKS: readonly Check<CandidateInput>[] = [
   artifactOutdated,
   digestDiffers,
   platformNotCovered,
+  pullSecretOutOfReach,
 ];
+
+/** Checks for a Pod that runs already, which cannot be given a pull secret any more. */
+export const RUNNING_CANDIDATE_CHECKS: readonly Check<CandidateInput>[] = [...CANDIDATE_CHECKS, pullSecretMissing];
 
 function policyNever({ candidate }: CandidateInput): Finding | undefined {
   return candidate.never
@@ -63,5 +68,30 @@ function platformNotCovered({ candidate, landing }: CandidateInput): Finding | u
         message:
           `the Pod may land on nodes of ${missing.join(', ')}, which the artifact of AcceleratedImage ` +
           `${nameOf(candidate)} lacks`,
+      };
+}
+
+/** A Secret cannot be used from another namespace; one of the same name in the Pod's own is taken for a copy of it. */
+function pullSecretOutOfReach({ pod, candidate, reference, namespace }: CandidateInput): Finding | undefined {
+  const secret = pullSecretFor(candidate, reference);
+  return secret === undefined || candidate.namespace === namespace || pod.pullSecrets.includes(secret)
+    ? undefined
+    : {
+        reason: SkipReason.PullSecretMissing,
+        message:
+          `the artifact of AcceleratedImage ${nameOf(candidate)} is in another registry, which the Secret ` +
+          `${candidate.namespace}/${secret} pulls from, and the Pod has no imagePullSecrets ${secret} of its own namespace`,
+      };
+}
+
+function pullSecretMissing({ pod, candidate, reference }: CandidateInput): Finding | undefined {
+  const secret = pullSecretFor(candidate, reference);
+  return secret === undefined || pod.pullSecrets.includes(secret)
+    ? undefined
+    : {
+        reason: SkipReason.PullSecretMissing,
+        message:
+          `the artifact of AcceleratedImage ${nameOf(candidate)} is in another registry, and the running Pod lacks ` +
+          `imagePullSecrets ${secret}, which pulls from there`,
       };
 }

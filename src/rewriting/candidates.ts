@@ -8,6 +8,8 @@ import { nodePlatform } from './platforms.ts';
 export interface Artifact {
   /** `repository:tag@sha256:…`. */
   readonly image: string;
+  /** What Pods name that run it already, see {@link digestKey}. */
+  readonly key: string;
   readonly registry: string;
   readonly sourceDigest: string;
   readonly platforms: ReadonlySet<string>;
@@ -19,6 +21,8 @@ export interface Candidate {
   readonly name: string;
   /** For a stable choice between objects that name the same image: the oldest goes first. */
   readonly createdAt: string;
+  /** The image that it converts, as its spec says. */
+  readonly source: string;
   /** What Pods have to name, see {@link tagKey} and {@link digestKey}. */
   readonly keys: readonly string[];
   readonly never: boolean;
@@ -55,6 +59,11 @@ export function referenceOf(text: string): Reference | undefined {
   }
 }
 
+/** The Secret that pulls the artifact from a registry which the original does not come from, in the namespace of the object. */
+export function pullSecretFor({ artifact, pullSecret }: Candidate, original: Reference): string | undefined {
+  return artifact !== undefined && artifact.registry !== original.registry ? pullSecret : undefined;
+}
+
 /** Parses an AcceleratedImage; undefined where its source is no image reference, so that no Pod can name it. */
 export function candidateOf(image: AcceleratedImage): Candidate | undefined {
   const { metadata, spec } = image;
@@ -70,6 +79,7 @@ export function candidateOf(image: AcceleratedImage): Candidate | undefined {
     namespace: metadata.namespace,
     name: metadata.name,
     createdAt: metadata.creationTimestamp,
+    source: spec.source.image,
     keys: [
       ...(source.digest === undefined ? [tagKey(source)] : []),
       ...[...digests].map((digest) => digestKey(source, digest)),
@@ -98,6 +108,7 @@ function artifactOf(status: AcceleratedImage['status']): Artifact | undefined {
   }
   return {
     image: artifact.image,
+    key: digestKey(reference, reference.digest),
     registry: reference.registry,
     sourceDigest: artifact.sourceDigest,
     platforms: new Set(artifact.platforms.map(({ platform }) => nodePlatform(platform))),

@@ -1,12 +1,13 @@
-import { referenceOf, type Artifact, type Candidate } from './candidates.ts';
-import { CANDIDATE_CHECKS } from './candidate-checks.ts';
-import { firstFinding, nameOf, usesRuntimeClass, type Check, type PodInput } from './check.ts';
+import { ANNOTATIONS_LIMIT, fits } from './annotations.ts';
+import { CANDIDATE_CHECKS, RUNNING_CANDIDATE_CHECKS } from './candidate-checks.ts';
+import { firstFinding, nameOf, usesRuntimeClass, type CandidateInput, type Check, type PodInput } from './check.ts';
 import type { RewriteIndex, RuntimeClassFacts } from './index.ts';
 import type { Landing } from './nodes.ts';
 import { PLACEMENT_CHECKS, RUNNING_PLACEMENT_CHECKS } from './placement-checks.ts';
 import { POD_CHECKS, RUNNING_POD_CHECKS } from './pod-checks.ts';
 import { readPod, type ContainerFacts, type PodFacts } from './pod.ts';
 import { SkipReason, type Finding } from './reasons.ts';
+import { earlierOf, judge, type Verdict } from './verdicts.ts';
 
 /** One container to rewrite. */
 export interface Rewrite {
@@ -15,16 +16,8 @@ export interface Rewrite {
   readonly image: string;
   /** `namespace/name` of the AcceleratedImage. */
   readonly acceleratedImage: string;
-}
-
-/** What an AcceleratedImage says about one container. */
-export interface Verdict {
-  readonly container: ContainerFacts;
-  /** What keeps this container as it is; undefined where nothing does but, maybe, what holds for the whole Pod. */
-  readonly finding: Finding | undefined;
-  readonly candidate: Candidate;
-  readonly artifact: Artifact | undefined;
-  readonly otherRegistry: boolean;
+  /** Milliseconds since the epoch after which what the tag names has to be confirmed again; infinite for a digest. */
+  readonly goodUntil: number;
 }
 
 /** What becomes of a Pod. */
@@ -41,7 +34,7 @@ export interface Decision {
   readonly verdicts: readonly Verdict[];
   /** Containers to rewrite; none unless the reason is Rewritten. */
   readonly rewrites: readonly Rewrite[];
-  /** Container name → reference before an earlier rewrite of the same Pod, for the containers that it holds for. */
+  /** Container name → reference before an earlier rewrite, for the containers that run an artifact already. */
   readonly earlier: ReadonlyMap<string, string>;
   /** Whether an AcceleratedImage names an image of the Pod, so that the Pod is told the outcome. */
   readonly named: boolean;
@@ -60,14 +53,39 @@ export interface Decision {
  * (Where the node has such an image in overlayfs already, containerd unpacks it again from its content store, as it does
  * with the pause image of every Nydus Pod; `discard_unpacked_layers` must be off for either.)
  *
+ * A Pod may come with artifacts in it and without what they need, as the copies of `kubectl debug --copy-to` do, which lose
+ * their annotations: it gets the RuntimeClass and the annotations again.
+ *
  * @param pod a v1.Pod or v1.PodTemplateSpec
  * @param namespace where the Pod is to be: a request's word counts, the object may leave it out
  */
 export function decide(pod: unknown, namespace: string, index: RewriteIndex, now: Date): Decision {
   const facts = readPod(pod);
   const containers = facts.containers.filter(({ list }) => list !== 'ephemeralContainers');
-  const stages: Stages = { before: POD_CHECKS, after: PLACEMENT_CHECKS, runtimeClass: index.runtimeClass };
-  return decideAbout(containers, inputOf(facts, namespace, index), stages, now);
+  const stages: Stages = {
+    before: POD_CHECKS,
+    candidate: CANDIDATE_CHECKS,
+    after: PLACEMENT_CHECKS,
+    runtimeClass: index.runtimeClass,
+  };
+  const decision = decideAbout(containers, inputOf(facts, namespace, index), stages, now);
+  return decision.reason !== 'Rewritten' || fits(decision) ? decision : withoutRoom(decision);
+}
+
+/**
+ * What would become of a Pod of which somebody else makes the checks of the Pod itself (its opt-out, its owner, its pull
+ * policies): whether its images can be rewritten, and whether it may land where they run.
+ * @param namespace empty for any namespace without an AcceleratedImage of its own
+ */
+export function decidePlacement(pod: unknown, namespace: string, index: RewriteIndex, now: Date): Decision {
+  const facts = readPod(pod);
+  const stages: Stages = {
+    before: [],
+    candidate: CANDIDATE_CHECKS,
+    after: PLACEMENT_CHECKS,
+    runtimeClass: index.runtimeClass,
+  };
+  return decideAbout(facts.containers, inputOf(facts, namespace, index), stages, now);
 }
 
 /**
@@ -93,14 +111,21 @@ export function decideEphemeral(
       terms: undefined,
       tolerations: [{ key: '', operator: 'Exists', value: '', effect: '' }],
       os: undefined,
+      devices: [],
     },
   };
-  const stages: Stages = { before: RUNNING_POD_CHECKS, after: RUNNING_PLACEMENT_CHECKS, runtimeClass: undefined };
-  return { ...decideAbout(added, inputOf(settled, namespace, index), stages, now), pullSecrets: [] };
+  const stages: Stages = {
+    before: RUNNING_POD_CHECKS,
+    candidate: RUNNING_CANDIDATE_CHECKS,
+    after: RUNNING_PLACEMENT_CHECKS,
+    runtimeClass: undefined,
+  };
+  return decideAbout(added, inputOf(settled, namespace, index), stages, now);
 }
 
 interface Stages {
   readonly before: readonly Check<PodInput>[];
+  readonly candidate: readonly Check<CandidateInput>[];
   readonly after: readonly Check<PodInput>[];
   readonly runtimeClass: RuntimeClassFacts | undefined;
 }
@@ -113,59 +138,60 @@ function inputOf(pod: PodFacts, namespace: string, index: RewriteIndex): PodInpu
 function decideAbout(containers: readonly ContainerFacts[], input: PodInput, stages: Stages, now: Date): Decision {
   const { pod } = input;
   const refused = firstFinding(stages.before, input);
-  const verdicts = containers.flatMap((container) => judge(container, input, now) ?? []);
+  const { verdicts, artifacts } = judge(containers, input, stages.candidate, now);
+  const earlier = earlierOf(pod, verdicts, artifacts);
   const usable = verdicts.filter(({ finding }) => finding === undefined);
-  const objection = refused ?? (usable.length === 0 ? undefined : firstFinding(stages.after, input));
-  const found = { pod, containers, objection, verdicts, earlier: earlierOf(pod, verdicts), named: verdicts.length > 0 };
-  if (objection !== undefined || usable.length === 0) {
-    const finding = objection ?? verdicts[0]?.finding ?? nothingNamed(pod);
-    return { ...found, ...finding, rewrites: [], runtimeClass: undefined, pullSecrets: [] };
+  const restored = artifacts.size > 0 && lacksRuntimeClass(pod, stages.runtimeClass);
+  const changes = usable.length > 0 || restored;
+  const objection = refused ?? (changes ? firstFinding(stages.after, input) : undefined);
+  const found = { pod, containers, objection, verdicts, earlier, named: verdicts.length > 0 };
+  if (objection !== undefined || !changes) {
+    const finding = objection ?? verdicts[0]?.finding ?? nothingNamed(earlier);
+    return { ...found, ...finding, ...NOTHING };
   }
-  const rewrites = usable.flatMap(({ container, candidate, artifact }) =>
-    artifact === undefined ? [] : { container, image: artifact.image, acceleratedImage: nameOf(candidate) },
+  const rewrites = usable.flatMap(({ container, candidate, artifact, goodUntil }) =>
+    artifact === undefined ? [] : { container, image: artifact.image, acceleratedImage: nameOf(candidate), goodUntil },
   );
   return {
     ...found,
     reason: 'Rewritten',
-    message: rewrites.map(({ container, image }) => `${container.name}: ${container.image} → ${image}`).join('; '),
+    message: messageOf(rewrites, restored ? [...artifacts.keys()] : []),
     rewrites,
+    named: true,
     runtimeClass: usesRuntimeClass(input.index.config) ? stages.runtimeClass : undefined,
-    pullSecrets: pullSecretsOf(usable, input.namespace),
+    pullSecrets: [...new Set(usable.flatMap(({ pullSecret }) => pullSecret ?? []))],
   };
 }
 
-/** What the AcceleratedImages say about a container; undefined where none names its image. */
-function judge(container: ContainerFacts, input: PodInput, now: Date): Verdict | undefined {
-  const reference = referenceOf(container.image);
-  if (reference === undefined) {
-    return undefined;
-  }
-  const verdicts = input.index.lookup(reference, input.namespace).map((candidate): Verdict => {
-    const { artifact } = candidate;
-    const finding = container.pulledNever
-      ? { reason: SkipReason.ImagePullPolicyNever, message: `container ${container.name} has imagePullPolicy Never` }
-      : firstFinding(CANDIDATE_CHECKS, { ...input, reference, candidate, now });
-    return { container, finding, candidate, artifact, otherRegistry: artifact?.registry !== reference.registry };
-  });
-  return verdicts.find(({ finding }) => finding === undefined) ?? verdicts[0];
+/** Whether a Pod that runs artifacts has lost what they need, so that its node would unpack them as ordinary images. */
+function lacksRuntimeClass(pod: PodFacts, runtimeClass: RuntimeClassFacts | undefined): boolean {
+  return (
+    runtimeClass !== undefined &&
+    (pod.runtimeClassName !== runtimeClass.name || pod.runtimeHandler !== runtimeClass.handler)
+  );
 }
 
-function nothingNamed(pod: PodFacts): Finding {
-  return pod.originals.size > 0
+function messageOf(rewrites: readonly Rewrite[], restored: readonly ContainerFacts[]): string {
+  return [
+    ...rewrites.map(({ container, image }) => `${container.name}: ${container.image} → ${image}`),
+    ...restored.map(({ name, image }) => `${name}: gets what ${image} needs to run`),
+  ].join('; ');
+}
+
+function nothingNamed(earlier: ReadonlyMap<string, string>): Finding {
+  return earlier.size > 0
     ? { reason: SkipReason.AlreadyRewritten, message: 'its images were rewritten before' }
     : { reason: SkipReason.NoAcceleratedImage, message: 'no AcceleratedImage in reach names one of its images' };
 }
 
-/** An image that an AcceleratedImage names is an original, whatever an annotation, maybe copied from another Pod, says. */
-function earlierOf(pod: PodFacts, verdicts: readonly Verdict[]): ReadonlyMap<string, string> {
-  const named = new Set(verdicts.map(({ container }) => container.name));
-  return new Map([...pod.originals].filter(([name]) => !named.has(name)));
+/** What becomes of a Pod that the API server would refuse for its annotations if it were rewritten. */
+function withoutRoom(decision: Decision): Decision {
+  const objection = {
+    reason: SkipReason.AnnotationsFull,
+    message: `its annotations would grow beyond the ${ANNOTATIONS_LIMIT} bytes that the API server takes`,
+  };
+  return { ...decision, objection, ...objection, ...NOTHING };
 }
 
-/** Only of objects in the Pod's own namespace: a Secret cannot be used from another. */
-function pullSecretsOf(verdicts: readonly Verdict[], namespace: string): readonly string[] {
-  const secrets = verdicts
-    .filter(({ candidate, otherRegistry }) => otherRegistry && candidate.namespace === namespace)
-    .flatMap(({ candidate }) => candidate.pullSecret ?? []);
-  return [...new Set(secrets)];
-}
+/** What is done to a Pod that is left as it was. */
+const NOTHING = { rewrites: [], runtimeClass: undefined, pullSecrets: [] } as const;

@@ -96,8 +96,10 @@ test('each reason comes with its message and what would have to change', () => {
 
 test('only the ephemeral containers that an update adds are explained by it', () => {
   const spec = { runtimeClassName: 'nydus', nodeName: 'n1' };
-  const before = webPod(ARTIFACT, { spec });
-  const after = webPod(ARTIFACT, { spec: { ...spec, ephemeralContainers: [{ name: 'shell', image: SOURCE }] } });
+  const metadata = { annotations: { 'io.containerd.cri.runtime-handler': 'nydus' } };
+  const before = webPod(ARTIFACT, { metadata, spec });
+  const ephemeralContainers = [{ name: 'shell', image: SOURCE }];
+  const after = webPod(ARTIFACT, { metadata, spec: { ...spec, ephemeralContainers } });
   const decision = decideEphemeral(after, before, 'team-a', indexOf({ images: [WEB] }), NOW);
   assert.deepEqual(outcomes(explain(decision)), [`ephemeral shell: team-a/web → ${ARTIFACT}`]);
 });

@@ -1,8 +1,9 @@
 import { nameOf } from './check.ts';
-import type { Decision, Verdict } from './decide.ts';
+import type { Decision } from './decide.ts';
 import type { ContainerFacts } from './pod.ts';
 import { SkipReason, type Finding } from './reasons.ts';
 import { REMEDIES } from './remedies.ts';
+import type { Verdict } from './verdicts.ts';
 
 /** What kind of container it is. */
 export type ContainerKind = 'init' | 'main' | 'ephemeral';

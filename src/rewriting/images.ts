@@ -6,11 +6,16 @@ import { candidateOf, digestKey, tagKey, type Candidate } from './candidates.ts'
 export class ImageIndex {
   /** `namespace/name` of the object. */
   readonly #candidates = new Map<string, Candidate>();
-  /** Namespace and image key, see {@link placeOf}. Never an empty list. */
+  /** By namespace and image, see {@link placesOf}. Never an empty list. */
   readonly #byImage = new Map<string, readonly Candidate[]>();
 
   get size(): number {
     return this.#candidates.size;
+  }
+
+  /** Every object, in no order. */
+  candidates(): Iterable<Candidate> {
+    return this.#candidates.values();
   }
 
   upsert(image: AcceleratedImage): void {
@@ -21,8 +26,7 @@ export class ImageIndex {
       return;
     }
     this.#candidates.set(`${namespace}/${name}`, candidate);
-    for (const key of candidate.keys) {
-      const place = placeOf(namespace, key);
+    for (const place of placesOf(candidate)) {
       this.#byImage.set(place, [...(this.#byImage.get(place) ?? []), candidate].toSorted(byAge));
     }
   }
@@ -33,8 +37,7 @@ export class ImageIndex {
       return;
     }
     this.#candidates.delete(`${namespace}/${name}`);
-    for (const key of candidate.keys) {
-      const place = placeOf(namespace, key);
+    for (const place of placesOf(candidate)) {
       const left = this.#byImage.get(place)?.filter((other) => other !== candidate) ?? [];
       if (left.length === 0) {
         this.#byImage.delete(place);
@@ -57,11 +60,31 @@ export class ImageIndex {
     }
     return (tag === undefined ? undefined : this.#byImage.get(placeOf(namespace, tagKey(reference)))) ?? [];
   }
+
+  /** The oldest object of one namespace whose artifact an image is, which only a digest can tell. */
+  findArtifact(namespace: string, reference: Reference): Candidate | undefined {
+    const { digest } = reference;
+    return digest === undefined
+      ? undefined
+      : this.#byImage.get(artifactPlaceOf(namespace, digestKey(reference, digest)))?.[0];
+  }
 }
 
 /** No namespace holds a space. */
 function placeOf(namespace: string, key: string): string {
   return `${namespace} ${key}`;
+}
+
+/** No key of an image holds one either. */
+function artifactPlaceOf(namespace: string, key: string): string {
+  return `${namespace} artifact ${key}`;
+}
+
+function placesOf({ namespace, keys, artifact }: Candidate): readonly string[] {
+  return [
+    ...keys.map((key) => placeOf(namespace, key)),
+    ...(artifact === undefined ? [] : [artifactPlaceOf(namespace, artifact.key)]),
+  ];
 }
 
 function byAge(left: Candidate, right: Candidate): number {

@@ -56,6 +56,25 @@ test('a moved tag lets Pods that pin the old digest keep its artifact until the 
   assert.equal(reason(index, `registry.test/web@${OTHER_DIGEST}`), 'Rewritten');
 });
 
+test('an artifact is known as one while its AcceleratedImage has it', () => {
+  const index = indexOf({ images: [readyImage('web', SOURCE)] });
+  const artifact = `registry.test/web@${ARTIFACT_DIGEST}`;
+  assert.equal(reason(index, artifact), 'Rewritten');
+  index.upsertImage(readyImage('web', SOURCE, { status: { artifact: undefined } }));
+  assert.equal(reason(index, artifact), 'NoAcceleratedImage');
+  index.upsertImage(readyImage('web', SOURCE));
+  index.deleteImage(readyImage('web', SOURCE));
+  assert.equal(reason(index, artifact), 'NoAcceleratedImage');
+});
+
+test('an artifact of another namespace is not known as one, that of the operator is', () => {
+  const elsewhere = (place: string): RewriteIndex =>
+    indexOf({ images: [readyImage('web', SOURCE, { metadata: { namespace: place } })] });
+  const artifact = `registry.test/web@${ARTIFACT_DIGEST}`;
+  assert.equal(reason(elsewhere('team-b'), artifact), 'NoAcceleratedImage');
+  assert.equal(reason(elsewhere('slipstream-system'), artifact), 'Rewritten');
+});
+
 test('of two objects for one image, deleting one leaves the other', () => {
   const index = indexOf({ images: [readyImage('a', SOURCE), readyImage('b', SOURCE)] });
   index.deleteImage(readyImage('a', SOURCE));
@@ -96,7 +115,14 @@ describe('nodes', () => {
 
   test('that only send heartbeats do not cost the answers that are remembered', () => {
     const index = indexOf({ images });
-    const constraints = { nodeName: undefined, nodeSelector: [], terms: undefined, tolerations: [], os: undefined };
+    const constraints = {
+      nodeName: undefined,
+      nodeSelector: [],
+      terms: undefined,
+      tolerations: [],
+      os: undefined,
+      devices: [],
+    };
     const landing = index.landing(constraints);
     index.upsertNode(
       capableNode('n1', { status: { conditions: [{ type: 'Ready', status: 'True', lastHeartbeatTime: 'now' }] } }),
@@ -108,7 +134,14 @@ describe('nodes', () => {
 
   test('that DaemonSet Pods are pinned to do not cost the answers that are remembered', () => {
     const index = indexOf({ images });
-    const free = { nodeName: undefined, nodeSelector: [], terms: undefined, tolerations: [], os: undefined };
+    const free = {
+      nodeName: undefined,
+      nodeSelector: [],
+      terms: undefined,
+      tolerations: [],
+      os: undefined,
+      devices: [],
+    };
     const landing = index.landing(free);
     for (let i = 0; i < 5000; i += 1) {
       const fields = [{ key: 'metadata.name', operator: 'In', values: [`n${i}`] }];

@@ -99,6 +99,19 @@ export class RewriteIndex {
     return own.length > 0 ? own : this.#images.find(this.config.operatorNamespace, reference);
   }
 
+  /** The AcceleratedImage in reach of a namespace whose artifact an image is: a Pod that names it was rewritten, or copied. */
+  lookupArtifact(reference: Reference, namespace: string): Candidate | undefined {
+    return (
+      this.#images.findArtifact(namespace, reference) ??
+      this.#images.findArtifact(this.config.operatorNamespace, reference)
+    );
+  }
+
+  /** Every AcceleratedImage, in no order. */
+  candidates(): Iterable<Candidate> {
+    return this.#images.candidates();
+  }
+
   /** The RuntimeClass to set; undefined while it does not exist or has another handler than the configured one. */
   get runtimeClass(): RuntimeClassFacts | undefined {
     return this.#runtimeClass?.handler === this.config.runtimeHandler ? this.#runtimeClass : undefined;

@@ -1,7 +1,8 @@
 import { NODE_CAPABLE_LABEL } from '../api/v1alpha1/labels.ts';
 import type { Node } from '../kube/resources.ts';
 import { matchesTerm, namesOf, type Term } from './affinity.ts';
-import { fieldsOf, itemsOf, stringMapOf, textOf } from './json.ts';
+import { offeredBy, offers, type Devices } from './devices.ts';
+import { fieldsOf, isObject, itemsOf, stringMapOf, textOf } from './json.ts';
 import { nodePlatform } from './platforms.ts';
 import { isPassing, taintsOf, toleratesAll, UNSCHEDULABLE, type Taint, type Toleration } from './taints.ts';
 
@@ -17,6 +18,8 @@ export interface NodeFacts {
   readonly taints: readonly Taint[];
   /** Those of the taints that say what the node is for, rather than what state it is in. */
   readonly lastingTaints: readonly Taint[];
+  /** Undefined where the node does not say: then it is taken to have them all. */
+  readonly devices: Devices | undefined;
 }
 
 /** Where a Pod's own spec lets it run. Plain JSON: it is the key of the cache too. */
@@ -28,11 +31,12 @@ export interface NodeConstraints {
   readonly tolerations: readonly Toleration[];
   /** `spec.os.name`. */
   readonly os: string | undefined;
+  readonly devices: readonly (readonly [name: string, count: number])[];
 }
 
 /** The nodes that a Pod may land on, summed up. */
 export interface Landing {
-  /** Capable nodes that would take the Pod now: Ready, labelled, not cordoned, every taint tolerated. */
+  /** Capable nodes that would take the Pod now: Ready, labelled, not cordoned, every taint tolerated, with its devices. */
   readonly usable: number;
   /** Platforms of the nodes with the handler that its constraints allow, whatever state they are in. */
   readonly platforms: ReadonlySet<string>;
@@ -101,10 +105,14 @@ export class NodeIndex {
   }
 }
 
-/** Whether the node can run Nydus images now: its kubelet reports the runtime handler, and it is Ready. */
-export function isCapable(node: Node, handler: string): boolean {
+/**
+ * Whether the node can run Nydus images: its kubelet reports the runtime handler. Undefined while it does not say: a node
+ * that is not Ready may leave its handlers out, as a kubelet may that starts and has not asked its runtime yet. (The scheduler
+ * keeps Pods from it anyway.)
+ */
+export function capability(node: Node, handler: string): boolean | undefined {
   const { hasHandler, ready } = readNode(node, handler);
-  return hasHandler && ready;
+  return hasHandler || (ready ? false : undefined);
 }
 
 function readNode(node: unknown, handler: string): NodeFacts {
@@ -125,11 +133,12 @@ function readNode(node: unknown, handler: string): NodeFacts {
       .some((condition) => condition['type'] === 'Ready' && condition['status'] === 'True'),
     taints: spec['unschedulable'] === true ? [...taints, UNSCHEDULABLE] : taints,
     lastingTaints: taints.filter((taint) => !isPassing(taint)),
+    devices: isObject(status['allocatable']) ? offeredBy(status['allocatable']) : undefined,
   };
 }
 
 function signatureOf(facts: NodeFacts): string {
-  return JSON.stringify({ ...facts, labels: [...facts.labels] });
+  return JSON.stringify({ ...facts, labels: [...facts.labels], devices: [...(facts.devices ?? [])] });
 }
 
 /** The nodes that the Pod is bound to by name, as DaemonSet Pods are: no other need be looked at. */
@@ -160,7 +169,7 @@ function summarise(
       continue;
     }
     platforms.add(node.platform);
-    if (node.ready && hasLabels(node, classSelector) && toleratesAll(constraints.tolerations, node.taints)) {
+    if (node.ready && hasLabels(node, classSelector) && takes(node, constraints)) {
       usable += 1;
     }
   }
@@ -176,6 +185,11 @@ function isAllowed(node: NodeFacts, { nodeName, nodeSelector, terms, tolerations
     (terms === undefined || terms.some((term) => matchesTerm(term, node.name, node.labels))) &&
     toleratesAll(tolerations, node.lastingTaints)
   );
+}
+
+/** Whether a node that the Pod may run on would take it in its present state, if nothing else ran there. */
+function takes(node: NodeFacts, { tolerations, devices }: NodeConstraints): boolean {
+  return toleratesAll(tolerations, node.taints) && (node.devices === undefined || offers(node.devices, devices));
 }
 
 function hasLabels(node: NodeFacts, labels: ReadonlyMap<string, string>): boolean {

@@ -8,6 +8,7 @@ import {
   DEFAULT_SNAPSHOTTER,
   indexOf,
   NOW,
+  OTHER_DIGEST,
   plainNode,
   readyImage,
   runtimeClass,
@@ -168,14 +169,129 @@ describe('a Pod that is left as it was', () => {
       },
     });
     const after = admitted(copied, index({ nodes: [plainNode('p1')] }));
-    assert.equal(after.metadata.annotations?.['slipstream.dev/rewrite'], 'skipped: NoCapableNode');
+    assert.deepEqual(after.metadata.annotations, { 'slipstream.dev/rewrite': 'skipped: NoCapableNode' });
   });
+});
+
+describe('an annotation of ours that came with the Pod', () => {
+  /** An artifact, for all that one can tell, of an AcceleratedImage that is gone. */
+  const FOREIGN = `registry.test/gone:1-nydus@${ARTIFACT_DIGEST}`;
+  const annotations = (originals: unknown, ...more: object[]): object =>
+    Object.assign(
+      { 'slipstream.dev/rewrite': 'rewritten', 'slipstream.dev/original-images': JSON.stringify(originals) },
+      ...more,
+    );
+  const annotationsOf = (image: string, given: object): unknown =>
+    admitted(webPod(image, { metadata: { annotations: given } })).metadata.annotations;
+
+  test('goes where it says of an ordinary image that it was rewritten, though no AcceleratedImage names it', () => {
+    const given = annotations({ web: 'registry.test/web:0' }, { team: 'a' });
+    assert.deepEqual(annotationsOf('registry.test/other:1', given), { team: 'a' });
+  });
+
+  test('goes where it names containers that the Pod does not have', () => {
+    assert.deepEqual(annotationsOf(FOREIGN, annotations({ gone: 'registry.test/web:1' })), {});
+  });
+
+  test('goes where it is no record of images, or says what became of another Pod', () => {
+    for (const odd of ['rewritten', ['web'], { web: 1 }, { web: 'not an image' }]) {
+      assert.deepEqual(annotationsOf(FOREIGN, annotations(odd)), {});
+    }
+    assert.deepEqual(annotationsOf('registry.test/other:1', { 'slipstream.dev/rewrite': 'skipped: NotReady' }), {});
+  });
+
+  test('stays where it holds, and loses what does not', () => {
+    const holds = { web: SOURCE };
+    assert.deepEqual(annotationsOf(FOREIGN, annotations(holds)), annotations(holds));
+    assert.deepEqual(annotationsOf(FOREIGN, annotations({ ...holds, gone: SOURCE })), annotations(holds));
+  });
+
+  test('stays on a mirror Pod, which is never touched', () => {
+    const mirror = annotations({ web: SOURCE }, { 'kubernetes.io/config.mirror': 'x' });
+    assert.deepEqual(patch(webPod('registry.test/other:1', { metadata: { annotations: mirror } })), []);
+  });
+});
+
+test('the record stands in the order of the Pod, so that a later call finds nothing to change', () => {
+  const first = admitted(webPod(SOURCE));
+  assert.ok(first.spec);
+  first.spec.initContainers = [{ name: 'injected', image: SOURCE }];
+  admitted(first);
 });
 
 test('a rewritten Pod that is created again from its own manifest stays as it is', () => {
   const pod = admitted(webPod(SOURCE));
   const decision = decide(pod, 'team-a', index(), NOW);
   assert.equal(decision.reason, 'AlreadyRewritten');
+});
+
+describe('a Pod that names an artifact itself, as the copies of kubectl debug do,', () => {
+  const annotations = {
+    'slipstream.dev/rewrite': 'rewritten',
+    'slipstream.dev/original-images': `{"web":"${SOURCE}"}`,
+    'io.containerd.cri.runtime-handler': 'nydus',
+  };
+  const spec = { runtimeClassName: 'nydus', nodeSelector: { 'slipstream.dev/nydus': 'true' } };
+
+  test('gets the annotations again that its node goes by', () => {
+    const after = admitted(webPod(ARTIFACT, { spec }));
+    assert.deepEqual(after.metadata.annotations, annotations);
+    assert.equal(after.spec?.containers[0]?.image, ARTIFACT);
+  });
+
+  test('gets the RuntimeClass too where it has none', () => {
+    const after = admitted(webPod(`registry.test/web@${ARTIFACT_DIGEST}`));
+    assert.equal(after.spec?.runtimeClassName, 'nydus');
+    assert.deepEqual(after.metadata.annotations, annotations);
+  });
+
+  test('keeps what it has recorded about its originals', () => {
+    const recorded = { 'slipstream.dev/original-images': `{"web":"registry.test/web@${OTHER_DIGEST}"}` };
+    const after = admitted(webPod(ARTIFACT, { metadata: { annotations: recorded } }));
+    assert.equal(
+      after.metadata.annotations?.['slipstream.dev/original-images'],
+      recorded['slipstream.dev/original-images'],
+    );
+  });
+
+  test('is rewritten where it names other images, and both originals are recorded', () => {
+    const containers = [
+      { name: 'web', image: ARTIFACT },
+      { name: 'shell', image: SOURCE },
+    ];
+    const after = admitted(webPod(SOURCE, { spec: { ...spec, containers } }));
+    assert.deepEqual(JSON.parse(after.metadata.annotations?.['slipstream.dev/original-images'] ?? ''), {
+      web: SOURCE,
+      shell: SOURCE,
+    });
+  });
+
+  test('is not touched where it cannot have what it needs, or wants to be left alone', () => {
+    const disabled = { metadata: { labels: { 'slipstream.dev/rewrite': 'disabled' } } };
+    for (const pod of [webPod(ARTIFACT, { spec: { runtimeClassName: 'kata' } }), webPod(ARTIFACT, disabled)]) {
+      assert.deepEqual(patch(pod), []);
+    }
+    assert.deepEqual(patch(webPod(ARTIFACT), index({ nodes: [plainNode('p1')] })), []);
+  });
+
+  test('is not touched where Nydus is the default snapshotter, which needs nothing', () => {
+    assert.deepEqual(patch(webPod(ARTIFACT), index({ config: DEFAULT_SNAPSHOTTER })), []);
+  });
+});
+
+test('an artifact that another AcceleratedImage takes for its source is not rewritten again', () => {
+  const again = readyImage('again', 'registry.test/web:1-nydus', {
+    status: { source: { digest: ARTIFACT_DIGEST }, artifact: { sourceDigest: ARTIFACT_DIGEST } },
+  });
+  const after = admitted(webPod(SOURCE), index({ images: [readyImage('web', SOURCE), again] }));
+  assert.equal(after.spec?.containers[0]?.image, ARTIFACT);
+});
+
+test('a Pod is not told anything for which its annotations have no room', () => {
+  const annotations = { big: 'x'.repeat(256 * 1024 - 10) };
+  assert.deepEqual(patch(webPod(SOURCE, { metadata: { annotations } })), []);
+  const roomier = webPod(SOURCE, { metadata: { annotations: { big: 'x'.repeat(256 * 1024 - 100) } } });
+  assert.equal(admitted(roomier).metadata.annotations?.['slipstream.dev/rewrite'], 'skipped: AnnotationsFull');
 });
 
 describe('the pull secret of an artifact in another registry', () => {
@@ -204,8 +320,10 @@ describe('the pull secret of an artifact in another registry', () => {
 });
 
 test('of an update of ephemeral containers, only the new images change', () => {
-  const old = webPod(ARTIFACT, { spec: { runtimeClassName: 'nydus', nodeName: 'n1' } });
+  const metadata = { annotations: { 'io.containerd.cri.runtime-handler': 'nydus' } };
+  const old = webPod(ARTIFACT, { metadata, spec: { runtimeClassName: 'nydus', nodeName: 'n1' } });
   const pod = webPod(ARTIFACT, {
+    metadata,
     spec: { runtimeClassName: 'nydus', nodeName: 'n1', ephemeralContainers: [{ name: 'shell', image: SOURCE }] },
   });
   const operations = ephemeralPatchOf(decideEphemeral(pod, old, 'team-a', index(), NOW));

@@ -1,26 +1,21 @@
-import { ORIGINAL_IMAGES_ANNOTATION, REWRITE_ANNOTATION, RUNTIME_HANDLER_ANNOTATION } from '../api/v1alpha1/labels.ts';
+import { annotationsOf, fits, type Wanted } from './annotations.ts';
 import type { Decision } from './decide.ts';
 import type { PodFacts } from './pod.ts';
 import { SkipReason } from './reasons.ts';
 
-/** One operation of a JSON Patch (RFC 6902); only these two are needed. */
-export interface Operation {
-  readonly op: 'add' | 'replace';
-  /** JSON Pointer (RFC 6901). */
-  readonly path: string;
-  readonly value: unknown;
-}
-
-/** Value of the annotation on a Pod of which at least one container was rewritten. */
-export const REWRITTEN = 'rewritten';
+/** One operation of a JSON Patch (RFC 6902); only these three are needed. `path` is a JSON Pointer (RFC 6901). */
+export type Operation =
+  | { readonly op: 'add' | 'replace'; readonly path: string; readonly value: unknown }
+  | { readonly op: 'remove'; readonly path: string };
 
 /**
  * The smallest patch that carries out a decision about a new Pod. It holds what the API server's RuntimeClass plugin would
  * add as well, so that the plugin changes nothing and this webhook is not called again for its sake. Nothing that is in
- * place already is written, so that the patched Pod needs no patch.
+ * place already is written, so that the patched Pod needs no patch. What the annotations of a Pod claim afterwards holds,
+ * wherever they were copied from.
  */
 export function patchOf(decision: Decision): readonly Operation[] {
-  if (!decision.named || decision.reason === SkipReason.MirrorPod) {
+  if (decision.reason === SkipReason.MirrorPod || !fits(decision)) {
     return [];
   }
   return [
@@ -44,27 +39,19 @@ function images({ rewrites }: Decision): readonly Operation[] {
   }));
 }
 
-function annotationsOf({ earlier, reason, rewrites, runtimeClass: set }: Decision): ReadonlyMap<string, string> {
-  if (reason !== 'Rewritten') {
-    // A container that was rewritten in an earlier round still is.
-    return new Map([[REWRITE_ANNOTATION, earlier.size > 0 ? REWRITTEN : `skipped: ${reason}`]]);
-  }
-  const originals = new Map([
-    ...earlier,
-    ...rewrites.map(({ container }) => [container.name, container.image] as const),
-  ]);
-  return new Map([
-    [REWRITE_ANNOTATION, REWRITTEN],
-    [ORIGINAL_IMAGES_ANNOTATION, JSON.stringify(Object.fromEntries(originals))],
-    ...(set === undefined ? [] : [[RUNTIME_HANDLER_ANNOTATION, set.handler] as const]),
-  ]);
-}
-
-function annotations(pod: PodFacts, wanted: ReadonlyMap<string, string>): readonly Operation[] {
+function annotations(pod: PodFacts, wanted: Wanted): readonly Operation[] {
+  const values = new Map([...wanted].flatMap(([key, value]) => (value === undefined ? [] : [[key, value] as const])));
   if (!pod.hasMetadata) {
-    return [{ op: 'add', path: '/metadata', value: { annotations: Object.fromEntries(wanted) } }];
+    return values.size === 0
+      ? []
+      : [{ op: 'add', path: '/metadata', value: { annotations: Object.fromEntries(values) } }];
   }
-  return entries('/metadata/annotations', pod.hasAnnotations, pod.annotations, wanted);
+  const path = '/metadata/annotations';
+  const stale = [...wanted.keys()].filter((key) => !values.has(key) && pod.annotations.has(key));
+  return [
+    ...entries(path, pod.hasAnnotations, pod.annotations, values),
+    ...stale.map((key) => ({ op: 'remove' as const, path: `${path}/${escapePointer(key)}` })),
+  ];
 }
 
 function runtimeClass({ pod, runtimeClass: set }: Decision): readonly Operation[] {

@@ -44,13 +44,17 @@ function userNamespaced({ pod }: PodInput): Finding | undefined {
     : undefined;
 }
 
-function noCapableNode({ landing, index }: PodInput): Finding | undefined {
-  return landing().usable > 0
-    ? undefined
-    : {
-        reason: SkipReason.NoCapableNode,
-        message: `no node that the Pod's constraints allow is Ready and reports the runtime handler ${index.config.runtimeHandler}`,
-      };
+function noCapableNode({ pod, landing, index }: PodInput): Finding | undefined {
+  if (landing().usable > 0) {
+    return undefined;
+  }
+  const { devices } = pod.constraints;
+  const having = devices.length === 0 ? '' : `, with ${devices.map(([name]) => name).join(', ')},`;
+  const wanted = `is Ready and reports the runtime handler ${index.config.runtimeHandler}`;
+  return {
+    reason: SkipReason.NoCapableNode,
+    message: `no node that the Pod's constraints allow${having} ${wanted}`,
+  };
 }
 
 function nodeNotCapable({ landing, index }: PodInput): Finding | undefined {
@@ -64,19 +68,19 @@ function nodeNotCapable({ landing, index }: PodInput): Finding | undefined {
 }
 
 /**
- * Volumes are not looked at, as admission does no I/O: a claim may be bound to a node or a zone where the RuntimeClass does
+ * Claims are not looked at, as admission does no I/O: one may be bound to a node or a zone where the RuntimeClass does
  * not let the Pod go. Where the class excludes no node that the Pod's own constraints allow, it cannot happen.
  */
 function volumeMayBindElsewhere({ pod, landing, index }: PodInput): Finding | undefined {
   const { incapable } = landing();
-  if (!pod.hasClaims || incapable === undefined) {
+  if (pod.claim === undefined || incapable === undefined) {
     return undefined;
   }
   const selector = [...(index.runtimeClass?.nodeSelector ?? [])].map(([key, value]) => `${key}: "${value}"`).join(', ');
   return {
     reason: SkipReason.VolumeMayBindElsewhere,
     message:
-      `a PersistentVolumeClaim of the Pod may be bound to a node without Nydus, such as ${incapable}, which the ` +
+      `a ${pod.claim} of the Pod may be bound to a node without Nydus, such as ${incapable}, which the ` +
       `nodeSelector {${selector}} of the RuntimeClass excludes`,
   };
 }

@@ -1,9 +1,9 @@
-import { REWRITE_DISABLED, REWRITE_LABEL } from '../api/v1alpha1/labels.ts';
+import { REWRITE_DISABLED, REWRITE_LABEL, RUNTIME_HANDLER_ANNOTATION } from '../api/v1alpha1/labels.ts';
 import { usesRuntimeClass, type Check, type PodInput } from './check.ts';
 import { SkipReason, type Finding } from './reasons.ts';
 
-/** Built-in workload controllers. None compares the images of its Pods with its template once they exist. */
-const WORKLOAD_KINDS: ReadonlySet<string> = new Set([
+/** Built-in workload controllers, as `Kind.group`. None compares the images of its Pods with its template once they exist. */
+export const WORKLOAD_KINDS: ReadonlySet<string> = new Set([
   'ReplicaSet.apps',
   'StatefulSet.apps',
   'DaemonSet.apps',
@@ -89,11 +89,21 @@ function ownerComparesImages({ pod, index }: PodInput): Finding | undefined {
   };
 }
 
-function notOurRuntimeClass({ pod, index }: PodInput): Finding | undefined {
-  return usesRuntimeClass(index.config) && pod.runtimeClassName !== index.config.runtimeClassName
-    ? {
+function notOurRuntimeClass({ pod, index: { config } }: PodInput): Finding | undefined {
+  if (!usesRuntimeClass(config)) {
+    return undefined;
+  }
+  if (pod.runtimeClassName !== config.runtimeClassName) {
+    return {
+      reason: SkipReason.OtherRuntimeClass,
+      message: `the running Pod does not have the RuntimeClass ${config.runtimeClassName}, which cannot be set any more`,
+    };
+  }
+  // Its node took what the sandbox was made with: without it, artifacts are pulled into the default snapshotter.
+  return pod.runtimeHandler === config.runtimeHandler
+    ? undefined
+    : {
         reason: SkipReason.OtherRuntimeClass,
-        message: `the running Pod does not have the RuntimeClass ${index.config.runtimeClassName}, which cannot be set any more`,
-      }
-    : undefined;
+        message: `the running Pod lacks the annotation ${RUNTIME_HANDLER_ANNOTATION}: ${config.runtimeHandler}`,
+      };
 }

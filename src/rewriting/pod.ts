@@ -5,6 +5,8 @@ import {
   RUNTIME_HANDLER_ANNOTATION,
 } from '../api/v1alpha1/labels.ts';
 import { requiredTerms } from './affinity.ts';
+import { devicesOf } from './devices.ts';
+import { referenceOf } from './candidates.ts';
 import { fieldsOf, isObject, itemsOf, stringMapOf, textOf } from './json.ts';
 import type { NodeConstraints } from './nodes.ts';
 import { tolerationsOf } from './taints.ts';
@@ -50,7 +52,8 @@ export interface PodFacts {
   readonly hasNodeSelector: boolean;
   readonly pullSecrets: readonly string[];
   readonly hasPullSecrets: boolean;
-  readonly hasClaims: boolean;
+  /** Kind of a claim of the Pod, which may be bound to some nodes only. */
+  readonly claim: 'PersistentVolumeClaim' | 'ResourceClaim' | undefined;
   readonly userNamespaced: boolean;
   readonly constraints: NodeConstraints;
 }
@@ -82,7 +85,7 @@ export function readPod(pod: unknown): PodFacts {
     hasNodeSelector: isObject(spec['nodeSelector']),
     pullSecrets: itemsOf(spec['imagePullSecrets']).flatMap((secret) => textOf(fieldsOf(secret)['name']) ?? []),
     hasPullSecrets: Array.isArray(spec['imagePullSecrets']),
-    hasClaims: itemsOf(spec['volumes']).some((volume) => isObject(fieldsOf(volume)['persistentVolumeClaim'])),
+    claim: readClaim(spec),
     userNamespaced: spec['hostUsers'] === false,
     constraints: {
       nodeName: textOf(spec['nodeName']),
@@ -90,6 +93,7 @@ export function readPod(pod: unknown): PodFacts {
       terms: requiredTerms(spec['affinity']),
       tolerations: tolerationsOf(spec['tolerations']),
       os: textOf(fieldsOf(spec['os'])['name']),
+      devices: [...devicesOf(spec)],
     },
   };
 }
@@ -124,15 +128,26 @@ function readOwner(references: unknown): OwnerFacts | undefined {
   };
 }
 
+/** A generic ephemeral volume is a claim that is made together with the Pod. */
+function readClaim(spec: Readonly<Record<string, unknown>>): PodFacts['claim'] {
+  const volumes = itemsOf(spec['volumes']).map((volume) => fieldsOf(volume));
+  if (volumes.some((volume) => isObject(volume['persistentVolumeClaim']) || isObject(volume['ephemeral']))) {
+    return 'PersistentVolumeClaim';
+  }
+  return itemsOf(spec['resourceClaims']).length > 0 ? 'ResourceClaim' : undefined;
+}
+
 /**
- * The annotation is a person's too: it may be copied from another Pod or hold anything. Only what fits this Pod counts.
+ * The annotation is a person's too: it may be copied from another Pod or hold anything. Only what fits this Pod counts: the
+ * container runs something pinned by digest, as every artifact is, in place of a reference that a Pod may name.
  */
 function readOriginals(text: string | undefined, containers: readonly ContainerFacts[]): ReadonlyMap<string, string> {
   const recorded = text === undefined ? new Map<string, string>() : stringMapOf(parseJSON(text));
   const originals = new Map<string, string>();
   for (const { name, image } of containers) {
     const original = recorded.get(name);
-    if (original !== undefined && original !== image) {
+    const pinned = referenceOf(image)?.digest !== undefined;
+    if (original !== undefined && original !== image && pinned && referenceOf(original) !== undefined) {
       originals.set(name, original);
     }
   }

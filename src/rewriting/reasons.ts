@@ -27,6 +27,11 @@ export const SkipReason = {
   ArtifactOutdated: 'ArtifactOutdated',
   /** The Pod pins another digest than the one that was converted. */
   DigestDiffers: 'DigestDiffers',
+  /**
+   * The artifact is in another registry, and the Pod cannot be given the Secret that pulls from there: that lies in the
+   * operator's namespace, or the Pod runs already.
+   */
+  PullSecretMissing: 'PullSecretMissing',
   /** The Pod may land on a capable node of a platform that the artifact lacks. */
   PlatformNotCovered: 'PlatformNotCovered',
   /** The Pod asks for another RuntimeClass or runtime handler. */
@@ -35,12 +40,14 @@ export const SkipReason = {
   RuntimeClassMissing: 'RuntimeClassMissing',
   /** The Pod wants a user namespace (`hostUsers: false`), which a snapshotter may only serve by reading the whole image. */
   UserNamespaced: 'UserNamespaced',
-  /** None of the nodes that the Pod's own constraints allow can run Nydus now. */
+  /** None of the nodes that the Pod's own constraints allow, and that have its devices, can run Nydus now. */
   NoCapableNode: 'NoCapableNode',
   /** Nydus is the default snapshotter, but a node that the Pod may land on lacks it. */
   NodeNotCapable: 'NodeNotCapable',
-  /** A volume may be bound to a node or zone without Nydus, and the RuntimeClass would keep the Pod from it. */
+  /** A volume or a device may be bound to a node or zone without Nydus, and the RuntimeClass would keep the Pod from it. */
   VolumeMayBindElsewhere: 'VolumeMayBindElsewhere',
+  /** The Pod's annotations have no room for what a rewrite adds: the API server would refuse the Pod. */
+  AnnotationsFull: 'AnnotationsFull',
 } as const;
 export type SkipReason = (typeof SkipReason)[keyof typeof SkipReason];
 

@@ -53,6 +53,16 @@ export const REMEDIES: Readonly<Record<SkipReason, Remedy>> = {
       'the way: kubectl describe acceleratedimage.',
     event: 'Normal',
   },
+  [SkipReason.PullSecretMissing]: {
+    text:
+      "Have a Secret of that name in the Pod's namespace, and name it in imagePullSecrets of the Pod template. Those of a Pod " +
+      'that runs already cannot change.',
+    event: 'Warning',
+  },
+  [SkipReason.AnnotationsFull]: {
+    text: "Make the annotations of the Pod template smaller: what is in kubectl's last-applied-configuration need not be.",
+    event: 'Warning',
+  },
   [SkipReason.TagStale]: {
     text:
       'See that the operator runs and reaches the registry: it asks what the tag names each spec.source.interval. A Pod ' +

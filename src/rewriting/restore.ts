@@ -1,6 +1,6 @@
 import { ORIGINAL_IMAGES_ANNOTATION, REWRITE_ANNOTATION, RUNTIME_HANDLER_ANNOTATION } from '../api/v1alpha1/labels.ts';
 import { fieldsOf, itemsOf } from './json.ts';
-import { REWRITTEN } from './patch.ts';
+import { REWRITTEN } from './annotations.ts';
 import { readPod } from './pod.ts';
 
 /**

@@ -91,6 +91,7 @@ test('a Pod that is left alone is counted with the reason', async () => {
 });
 
 test('an update of ephemeral containers changes the new ones only', async () => {
+  const metadata = { annotations: { 'io.containerd.cri.runtime-handler': 'nydus' } };
   const spec = { runtimeClassName: 'nydus', nodeName: 'n1' };
   const { review, counted } = reviewer();
   const patch = patchOf(
@@ -98,8 +99,11 @@ test('an update of ephemeral containers changes the new ones only', async () => 
       body({
         operation: 'UPDATE',
         subResource: 'ephemeralcontainers',
-        object: webPod(ARTIFACT, { spec: { ...spec, ephemeralContainers: [{ name: 'shell', image: SOURCE }] } }),
-        oldObject: webPod(ARTIFACT, { spec }),
+        object: webPod(ARTIFACT, {
+          metadata,
+          spec: { ...spec, ephemeralContainers: [{ name: 'shell', image: SOURCE }] },
+        }),
+        oldObject: webPod(ARTIFACT, { metadata, spec }),
       }),
     ),
   );
@@ -115,6 +119,11 @@ describe('a request that is not asked for is allowed without a patch', () => {
     'another kind': { resource: { group: 'apps', version: 'v1', resource: 'deployments' } },
     'a kind of the same name in another group': {
       resource: { group: 'metrics.k8s.io', version: 'v1', resource: 'pods' },
+    },
+    'its subresource of the same name': {
+      resource: { group: 'metrics.k8s.io', version: 'v1', resource: 'pods' },
+      subResource: 'ephemeralcontainers',
+      operation: 'UPDATE',
     },
   };
   for (const [name, request] of Object.entries(others)) {

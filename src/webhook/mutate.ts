@@ -82,11 +82,14 @@ export function createReviewer({ index, clock, metrics, log, notify }: ReviewerO
 
 function answer(request: AdmissionRequest, index: RewriteIndex, now: Date): Answer {
   const { operation, resource, subResource = '', namespace = '', object, oldObject } = request;
-  if (resource.group === '' && resource.resource === 'pods' && subResource === '' && operation === 'CREATE') {
+  if (resource.group !== '' || resource.resource !== 'pods') {
+    return { decision: undefined, patch: [] };
+  }
+  if (subResource === '' && operation === 'CREATE') {
     const decision = decide(object, namespace, index, now);
     return { decision, patch: patchOf(decision) };
   }
-  if (resource.resource === 'pods' && subResource === 'ephemeralcontainers' && operation === 'UPDATE') {
+  if (subResource === 'ephemeralcontainers' && operation === 'UPDATE') {
     const decision = decideEphemeral(object, oldObject, namespace, index, now);
     return { decision, patch: ephemeralPatchOf(decision) };
   }

@@ -7,10 +7,11 @@ import { before, describe, test, type TestContext } from 'node:test';
 import { connect, type TLSSocket } from 'node:tls';
 import { pino } from 'pino';
 import { FakeClock } from '../../test/support/fake-clock.ts';
+import { loopbackCertificate } from '../../test/support/loopback-certificate.ts';
 import type { SecretContents } from './certificates/contents.ts';
 import { renew } from './certificates/policy.ts';
 import { allow, BODY_LIMIT } from './review.ts';
-import { createWebhookServer, type WebhookServer } from './server.ts';
+import { createWebhookServer, type AllowedClients, type WebhookServer } from './server.ts';
 
 const DRAIN_MS = 10_000;
 const FAREWELL_MS = 3000;
@@ -37,7 +38,7 @@ interface Fixture {
 }
 
 /** A running server that allows `{"uid": …}`, and answers 400 to anything else. */
-async function start(t: TestContext): Promise<Fixture> {
+async function start(t: TestContext, clients?: AllowedClients): Promise<Fixture> {
   const clock = new FakeClock();
   const server = createWebhookServer({
     review: (body) => (body.startsWith('uid:') ? allow(body.slice(4).trim()) : undefined),
@@ -47,6 +48,7 @@ async function start(t: TestContext): Promise<Fixture> {
     port: 0,
     drainMs: DRAIN_MS,
     farewellMs: FAREWELL_MS,
+    clients,
   });
   server.setCertificate(first);
   const stop = new AbortController();
@@ -83,11 +85,13 @@ interface Post {
   path?: string;
   method?: string;
   contentType?: string;
+  /** What the caller shows of itself. */
+  client?: { cert: string; key: string } | undefined;
 }
 
 async function post(
   port: number,
-  { agent = false, body = 'uid:u1', path, method, contentType }: Post = {},
+  { agent = false, body = 'uid:u1', path, method, contentType, client }: Post = {},
 ): Promise<Answer> {
   const outgoing = request({
     host: '127.0.0.1',
@@ -98,6 +102,7 @@ async function post(
     headers: { 'content-type': contentType ?? 'application/json' },
     agent,
     ca,
+    ...client,
   });
   outgoing.end(body);
   const [response] = await once(outgoing, 'response');
@@ -196,18 +201,47 @@ describe('the answer over HTTPS', () => {
     assert.equal((await post(port, { method: 'PUT' })).status, 404);
   });
 
-  test('does not go to clients below TLS 1.2', async (t) => {
+  test('does not go to clients below TLS 1.3', async (t) => {
     const { port } = await start(t);
     const socket = connect({
       host: '127.0.0.1',
       port,
       servername: 'localhost',
       ca,
-      minVersion: 'TLSv1',
-      maxVersion: 'TLSv1.1',
-      ciphers: 'ALL:@SECLEVEL=0',
+      maxVersion: 'TLSv1.2',
     });
     await assert.rejects(once(socket, 'secureConnect'), /protocol version|no protocols/i);
+  });
+});
+
+describe('where callers have to show a certificate', () => {
+  const apiServer = loopbackCertificate;
+  const authority = loopbackCertificate.cert;
+
+  test('one with a certificate of the authority is answered, after a renewal of our own too', async (t) => {
+    const { port, server } = await start(t, { ca: authority, names: [] });
+    assert.equal((await post(port, { client: apiServer })).status, 200);
+    server.setCertificate(second);
+    assert.equal((await post(port, { client: apiServer })).status, 200);
+  });
+
+  test('one without, or with one of somebody else, is turned away, after a renewal too', async (t) => {
+    const { port, server } = await start(t, { ca: authority, names: [] });
+    const strangers = [undefined, { cert: first.cert, key: first.key }];
+    for (const client of strangers) {
+      await assert.rejects(post(port, { client }));
+    }
+    server.setCertificate(second);
+    for (const client of strangers) {
+      await assert.rejects(post(port, { client }));
+    }
+  });
+
+  test('only the names that are listed may call, when any are', async (t) => {
+    const listed = await start(t, { ca: authority, names: ['kube-apiserver', 'loopback test'] });
+    assert.equal((await post(listed.port, { client: apiServer })).status, 200);
+    const others = await start(t, { ca: authority, names: ['kube-apiserver'] });
+    assert.equal((await post(others.port, { client: apiServer })).status, 403);
   });
 });
 

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { fastify, type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { abortable, aborted } from '../runtime/abort.ts';
@@ -12,6 +13,14 @@ import { BODY_LIMIT } from './review.ts';
 export interface Certificate {
   readonly cert: string;
   readonly key: string;
+}
+
+/** Who may call: what API servers are told to show, by a kubeconfig of their AdmissionConfiguration. */
+export interface AllowedClients {
+  /** PEM of the authorities that sign the certificates of callers. */
+  readonly ca: string;
+  /** Common names of callers; any when empty. */
+  readonly names: readonly string[];
 }
 
 /** What a server is made of. */
@@ -29,6 +38,8 @@ export interface WebhookServerOptions {
   readonly drainMs?: number;
   /** Milliseconds after that, in which each answer asks the caller to come back on another connection. 3 s. */
   readonly farewellMs?: number;
+  /** Only these may call; everybody who reaches the port when left out. */
+  readonly clients?: AllowedClients | undefined;
 }
 
 /** The admission webhook over HTTPS. */
@@ -46,7 +57,8 @@ export interface WebhookServer {
   address(): AddressInfo | undefined;
 }
 
-const MIN_TLS = 'TLSv1.2';
+/** Every API server that this works with speaks it. */
+const MIN_TLS = 'TLSv1.3';
 
 /** The API server keeps idle connections for 90 s (Go, IdleConnTimeout): it has to be the one that closes them. */
 const KEEP_ALIVE_MS = 120_000;
@@ -60,11 +72,11 @@ const CLOSE_MS = 3000;
 
 /** Makes the server; it listens once it runs and has a certificate. */
 export function createWebhookServer(options: WebhookServerOptions): WebhookServer {
-  const { clock, log, port, host, drainMs = 10_000, farewellMs = 3000 } = options;
+  const { clock, log, port, host, drainMs = 10_000, farewellMs = 3000, clients } = options;
   const certified = Promise.withResolvers<void>();
   const listening = Promise.withResolvers<void>();
   const state = { certified: false, serving: false, leaving: false };
-  const app = createApp(options.review, () => state.leaving);
+  const app = createApp(options.review, clients, () => state.leaving);
   const { server } = app;
   return {
     name: 'webhook',
@@ -94,7 +106,7 @@ export function createWebhookServer(options: WebhookServerOptions): WebhookServe
       }
     },
     setCertificate(certificate) {
-      server.setSecureContext({ ...certificate, minVersion: MIN_TLS });
+      server.setSecureContext({ ...certificate, minVersion: MIN_TLS, ...authoritiesOf(clients) });
       state.certified = true;
       certified.resolve();
     },
@@ -103,15 +115,33 @@ export function createWebhookServer(options: WebhookServerOptions): WebhookServe
   };
 }
 
-function createApp(review: Reviewer, isLeaving: () => boolean): FastifyInstance<Server> {
+function createApp(
+  review: Reviewer,
+  clients: AllowedClients | undefined,
+  isLeaving: () => boolean,
+): FastifyInstance<Server> {
   const app = fastify({
-    https: { minVersion: MIN_TLS, handshakeTimeout: HANDSHAKE_MS },
+    https: {
+      minVersion: MIN_TLS,
+      handshakeTimeout: HANDSHAKE_MS,
+      requestCert: clients !== undefined,
+      rejectUnauthorized: clients !== undefined,
+      ...authoritiesOf(clients),
+    },
     bodyLimit: BODY_LIMIT,
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: REQUEST_MS,
   });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => done(null, body));
+  if (clients !== undefined && clients.names.length > 0) {
+    app.addHook('onRequest', async (request, reply) => {
+      const { CN: name } = (request.raw.socket as TLSSocket).getPeerCertificate().subject;
+      if (typeof name !== 'string' || !clients.names.includes(name)) {
+        return reply.code(403).send({ message: `the certificate's common name ${String(name)} may not call` });
+      }
+    });
+  }
   // When it is sent, not when the request begins: it may have begun before.
   app.addHook('onSend', async (_request, reply) => {
     if (isLeaving()) {
@@ -123,6 +153,10 @@ function createApp(review: Reviewer, isLeaving: () => boolean): FastifyInstance<
     return response ?? reply.code(400).send({ message: 'the body is no AdmissionReview of admission.k8s.io/v1' });
   });
   return app;
+}
+
+function authoritiesOf(clients: AllowedClients | undefined): { ca: string } | undefined {
+  return clients === undefined ? undefined : { ca: clients.ca };
 }
 
 async function close(server: Server, clock: Clock): Promise<void> {

@@ -20,6 +20,7 @@ const namespace = 'team-a';
 
 let registry: FaultyRegistry;
 let guarded: FaultyRegistry;
+let hung: FaultyRegistry;
 let down: string;
 let operator: RunningOperator;
 
@@ -27,17 +28,22 @@ before(async () => {
   registry = await startFaultyRegistry();
   guarded = await startFaultyRegistry();
   guarded.fail({ fault: { answer: 401, code: 'UNAUTHORIZED', headers: { 'www-authenticate': 'Basic realm="r"' } } });
+  hung = await startFaultyRegistry();
+  hung.fail({ fault: 'hang' });
   down = `127.0.0.1:${(await freePorts(1))[0]}`;
   operator = await startOperator({
-    registries: [registry.host, guarded.host, down].map((host) => ({ host, plainHTTP: true })),
+    registries: [registry.host, guarded.host, hung.host, down].map((host) => ({ host, plainHTTP: true })),
     providers: [{ name: 'default', type: 'seedPeers', endpoints: [`http://${down}`] }],
   });
+  // Its time runs out while the others are looked at, which do not wait for it.
+  await accelerate('hung', `${hung.host}/team/app:1`);
 });
 
 after(async () => {
   await operator?.[Symbol.asyncDispose]();
   await registry?.close();
   await guarded?.close();
+  await hung?.close();
 });
 
 interface WithConditions extends KubeObject {
@@ -216,4 +222,8 @@ test('a policy that names no provider of the configuration says ProviderUnknown 
     spec: { horizontalPodAutoscalerRef: { name: 'busy' }, warm: { provider: 'other' } },
   });
   assert.match(await readyReason(prefetchPolicies, 'unknown-provider', 'ProviderUnknown'), /default/);
+});
+
+test('a registry that takes requests and never answers is RegistryUnreachable too', async () => {
+  assert.match(await readyReason(acceleratedImages, 'hung', 'RegistryUnreachable'), /did not answer in time/);
 });

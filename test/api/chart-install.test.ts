@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { type KubeClient, loadKubeClient } from '../../src/kube/client.ts';
-import { mutatingWebhookConfigurations } from '../../src/kube/resources.ts';
+import { mutatingWebhookConfigurations, rewriteTables } from '../../src/kube/resources.ts';
 import { type Envtest, startEnvtest } from '../envtest/envtest.ts';
 import { freePorts } from '../envtest/ports.ts';
 import { startProcess } from '../envtest/process.ts';
@@ -29,6 +29,7 @@ const granted: Right[] = [
   ['get', 'deployments.apps', 'team-a'],
   ['create', 'events.events.k8s.io', 'team-a'],
   ['update', 'mutatingwebhookconfigurations.admissionregistration.k8s.io', undefined, RELEASE],
+  ['delete', 'rewritetables.slipstream.dev', 'team-a', 'rewrites'],
   ['update', 'leases.coordination.k8s.io', NAMESPACE, 'slipstream'],
   ['update', 'secrets', NAMESPACE, `${RELEASE}-webhook`],
   ['get', 'secrets', NAMESPACE, 'registry-reader'],
@@ -47,6 +48,9 @@ const denied: Right[] = [
   ['update', 'secrets', 'team-a', 'regcred'],
   ['update', 'acceleratedimages.slipstream.dev', 'team-a'],
   ['delete', 'acceleratedimages.slipstream.dev', 'team-a'],
+  ['create', 'rewritetables.slipstream.dev', 'team-a'],
+  ['patch', 'rewritetables.slipstream.dev', 'team-a', 'rewrites'],
+  ['delete', 'rewritetables.slipstream.dev', 'team-a', 'other'],
   ['create', 'pods', 'team-a'],
   ['create', 'pods/exec', 'team-a'],
   ['delete', 'pods', 'team-a'],
@@ -108,19 +112,11 @@ describe('the installed chart', () => {
   }
 
   test('these rights are enough: the operator becomes ready and is refused nothing', async () => {
-    const [webhookPort = 0, healthPort = 0] = await freePorts(2);
     const log = join(directory, 'operator.log');
-    const operator = await startProcess(process.execPath, await operatorArgs(webhookPort, healthPort), log);
-    try {
-      await until('the operator is ready', async () => {
-        await operator.assertRunning();
-        return (await fetch(`http://127.0.0.1:${healthPort}/readyz`)).ok;
-      });
-      assert.equal((await caBundles()).length, 1);
-      assert.ok((await caBundles()).every((bundle) => bundle !== undefined));
-    } finally {
-      await operator.stop();
-    }
+    await runOperator(log, 'it wrote the caBundle', async () =>
+      (await caBundles()).every((bundle) => bundle !== undefined),
+    );
+    assert.equal((await caBundles()).length, 1);
     assert.doesNotMatch(await readFile(log, 'utf8'), /forbidden/i);
   });
 
@@ -133,11 +129,54 @@ describe('the installed chart', () => {
     assert.deepEqual(await caBundles(), before);
   });
 
+  test('in the mode Policy the rights are enough too, and those over the webhook are gone', async () => {
+    await release('upgrade', RELEASE, CHART, '--values', VALUES.policy);
+    await assert.rejects(admin.get(mutatingWebhookConfigurations, { name: RELEASE }), /not found/);
+    const rights: [Right, boolean][] = [
+      [['create', 'rewritetables.slipstream.dev', 'team-a'], true],
+      [['patch', 'rewritetables.slipstream.dev', 'team-a', 'rewrites'], true],
+      [['patch', 'rewritetables.slipstream.dev', 'team-a', 'other'], false],
+      [['update', 'mutatingadmissionpolicies.admissionregistration.k8s.io', undefined, RELEASE], false],
+      [['create', 'mutatingadmissionpolicybindings.admissionregistration.k8s.io'], false],
+      [['get', 'mutatingwebhookconfigurations.admissionregistration.k8s.io', undefined, RELEASE], false],
+      [['get', 'secrets', NAMESPACE, `${RELEASE}-webhook`], false],
+    ];
+    for (const [right, allowed] of rights) {
+      assert.equal(await may(right), allowed, right.join(' '));
+    }
+    const kubeconfig = await envtest.kubeconfigFor(ACCOUNT);
+    const operator = loadKubeClient({ kubeconfig, userAgent: 'chart-install-test' });
+    const ref = { namespace: 'team-a', name: 'rewrites' };
+    const entry = { image: `registry.test/web@sha256:${'a'.repeat(64)}`, validUntil: '2026-01-01T00:00:00Z' };
+    const spec = { images: { 'registry.test/web:1': entry }, ownerKinds: [] };
+    await operator.apply(rewriteTables, { metadata: ref, spec }, { fieldManager: 'test' });
+    await operator.delete(rewriteTables, ref);
+    await operator.close();
+    const log = join(directory, 'policy.log');
+    await runOperator(log, 'it leads', async () => /became leader/.test(await readFile(log, 'utf8')));
+    assert.doesNotMatch(await readFile(log, 'utf8'), /forbidden/i);
+  });
+
   test('uninstalling keeps the kinds and their objects, and takes the webhook away', async () => {
     await release('uninstall', RELEASE);
     await admin.raw('GET', '/apis/slipstream.dev/v1alpha1/acceleratedimages');
     await assert.rejects(admin.get(mutatingWebhookConfigurations, { name: RELEASE }), /not found/);
   });
+
+  /** Runs the operator as the chart would, until it is ready and did what it is run for. */
+  async function runOperator(log: string, what: string, done: () => Promise<boolean>): Promise<void> {
+    const [webhookPort = 0, healthPort = 0] = await freePorts(2);
+    const operator = await startProcess(process.execPath, await operatorArgs(webhookPort, healthPort), log);
+    try {
+      await until('the operator is ready', async () => {
+        await operator.assertRunning();
+        return (await fetch(`http://127.0.0.1:${healthPort}/readyz`)).ok;
+      });
+      await until(what, done);
+    } finally {
+      await operator.stop();
+    }
+  }
 
   /** The arguments of the Deployment, with what differs outside of a Pod: ports, identity and kubeconfig. */
   async function operatorArgs(webhookPort: number, healthPort: number): Promise<string[]> {

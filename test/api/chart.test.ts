@@ -12,6 +12,7 @@ import { toolPath } from '../../hack/tools/locate.ts';
 import { Config } from '../../src/config.ts';
 import { type KubeClient, loadKubeClient } from '../../src/kube/client.ts';
 import { type Envtest, startEnvtest } from '../envtest/envtest.ts';
+import { loopbackCertificate } from '../support/loopback-certificate.ts';
 import { CHART, helm, NAMESPACE, objects, only, type Rendered, template, VALUES } from './chart.ts';
 
 const ConfigMap = z.object({ data: z.object({ 'config.yaml': z.string() }) });
@@ -35,7 +36,7 @@ describe('the chart, rendered', () => {
   });
 
   test('every setting arrives in the configuration', async () => {
-    const { registries, providers, conversion, rewriting } = await config(VALUES.full);
+    const { registries, providers, conversion, rewriting, webhook } = await config(VALUES.full);
     assert.deepEqual(registries[0], {
       host: 'registry.test:5000',
       plainHTTP: true,
@@ -53,6 +54,7 @@ describe('the chart, rendered', () => {
     assert.equal(conversion.image, `registry.test/slipstream@sha256:${'0'.repeat(64)}`);
     assert.equal(conversion.maxConcurrent, 8);
     assert.deepEqual(rewriting.extraOwnerKinds, ['Rollout.argoproj.io']);
+    assert.deepEqual(webhook, { clientCA: loopbackCertificate.cert, clientNames: ['kube-apiserver'] });
   });
 
   test('every value is explained in values.yaml', async () => {
@@ -70,6 +72,7 @@ describe('the chart, rendered', () => {
 
   const refused: [why: string, set: string, complaint: RegExp][] = [
     ['no image', 'image.repository=', /image\.repository is required/],
+    ['an unknown mode of admission', 'admission.mode=Both', /value must be one of 'Webhook', 'Policy'/],
     ['a webhook over kube-system', 'webhook.excludedNamespaces={monitoring}', /must hold kube-system/],
     ['a webhook over every namespace', 'webhook.excludedNamespaces=null', /must hold kube-system/],
     ['a webhook that fails Pods', 'webhook.failurePolicy=Fail', /additional properties 'failurePolicy' not allowed/],
@@ -98,6 +101,20 @@ describe('the chart, rendered', () => {
     });
   });
 
+  test('in the mode Policy nothing of the webhook is left: no configuration, port or right', async () => {
+    const manifest = await template(VALUES.policy);
+    const kindsOf = (text: string): Set<string> => new Set(objects(text).map(({ kind }) => kind));
+    assert.ok(kindsOf(manifest).has('MutatingAdmissionPolicy'));
+    assert.ok(!kindsOf(manifest).has('MutatingWebhookConfiguration'));
+    assert.ok(!kindsOf(await template(VALUES.small)).has('MutatingAdmissionPolicy'));
+    assert.doesNotMatch(manifest, /name: webhook|port: webhook|mutatingwebhookconfigurations|\[secrets\]/);
+  });
+
+  test('the mode Policy is refused where Kubernetes has no stable MutatingAdmissionPolicies', async () => {
+    const old = helm('template', 'x', CHART, '--values', VALUES.policy, '--kube-version', '1.35.4');
+    await assert.rejects(old, /admission\.mode Policy needs Kubernetes 1\.36 or later/);
+  });
+
   test('no ClusterRole names Secrets, and no Role reads one that is not named', async () => {
     const Role = z.looseObject({
       rules: z.array(
@@ -121,13 +138,40 @@ describe('the chart, rendered', () => {
     }
   });
 
+  test('docs/security.md lists every right of the operator, and no other', async () => {
+    const Rules = z.looseObject({ rules: z.array(z.record(z.string(), z.array(z.string()))) });
+    const modes = await Promise.all([template(VALUES.full), template(VALUES.policy)]);
+    const rights = modes
+      .flatMap((manifest) => objects(manifest))
+      .filter(({ kind }) => kind.endsWith('Role'))
+      .flatMap((role) => {
+        const own = role.metadata.namespace === NAMESPACE ? 'own' : 'named';
+        const where = role.kind === 'ClusterRole' ? 'cluster' : own;
+        return Rules.parse(role).rules.flatMap(({ apiGroups = [], resources = [], verbs = [] }) =>
+          apiGroups.flatMap((group) =>
+            resources.map((resource) => {
+              const [plural, subresource] = resource.split('/');
+              const name = `${plural}${group && `.${group}`}${subresource === undefined ? '' : `/${subresource}`}`;
+              return verbs.map((verb) => `${where} ${name} ${verb}`);
+            }),
+          ),
+        );
+      })
+      .flat();
+    const text = await readFile(join(CHART, '../../docs/security.md'), 'utf8');
+    const documented = [...text.matchAll(/^\| (cluster|own|named) \| `(.+?)` \| ([a-z ]+) \| .+ \|$/gm)].flatMap(
+      ([, where, resource, verbs = '']) => verbs.split(' ').map((verb) => `${where} ${resource} ${verb}`),
+    );
+    assert.deepEqual([...new Set(documented)].toSorted(), [...new Set(rights)].toSorted());
+  });
+
   test('uninstalling keeps the CRDs unless told otherwise', async () => {
     const crds = async (...set: string[]): Promise<(string | undefined)[]> =>
       objects(await template(VALUES.small, ...set))
         .filter(({ kind }) => kind === 'CustomResourceDefinition')
         .map(({ metadata }) => metadata.annotations?.['helm.sh/resource-policy']);
-    assert.deepEqual(await crds(), ['keep', 'keep']);
-    assert.deepEqual(await crds('crds.keep=false'), [undefined, undefined]);
+    assert.deepEqual(await crds(), ['keep', 'keep', 'keep']);
+    assert.deepEqual(await crds('crds.keep=false'), [undefined, undefined, undefined]);
     assert.deepEqual(await crds('crds.install=false'), []);
   });
 });
@@ -185,7 +229,7 @@ describe('the chart on a real API server', () => {
 
 test('the chart carries the CRDs and the version of the repository', async () => {
   const root = fileURLToPath(new URL('../..', import.meta.url));
-  for (const name of ['acceleratedimages', 'prefetchpolicies']) {
+  for (const name of ['acceleratedimages', 'prefetchpolicies', 'rewritetables']) {
     const file = `crds/slipstream.dev_${name}.yaml`;
     assert.equal(await readFile(join(CHART, 'files', file), 'utf8'), await readFile(join(root, file), 'utf8'));
   }

@@ -12,7 +12,7 @@ const INSIDE = fileURLToPath(new URL('./inside/', import.meta.url));
 test('Slipstream in a cluster of real parts, installed by Helm from its own image', async () => {
   // Out here, where packages can be had: the cluster's namespaces reach nothing else.
   await prepareOperatorImage();
-  const tests = ['operator.ts', 'faults.ts'].map((name) => INSIDE + name);
+  const tests = ['operator.ts', 'faults.ts', 'availability.ts'].map((name) => INSIDE + name);
   const options = ['--fresh', '--name', `e2e-${process.pid}`, '--nodes', '2', '--seed'];
   const command = [process.execPath, '--test', '--test-reporter=spec', '--test-concurrency=1', ...tests];
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;

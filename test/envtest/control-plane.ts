@@ -17,8 +17,11 @@ export interface ControlPlane {
   processes: Process[];
 }
 
-/** Starts etcd and kube-apiserver on free ports of 127.0.0.1, with everything they store in `directory`. */
-export async function startControlPlane(directory: string): Promise<ControlPlane> {
+/**
+ * Starts etcd and kube-apiserver on free ports of 127.0.0.1, with everything they store in `directory`.
+ * @param plugins admission plugins beside those that are on by default
+ */
+export async function startControlPlane(directory: string, plugins: readonly string[]): Promise<ControlPlane> {
   const [etcdPort = 0, peerPort = 0, securePort = 0] = await freePorts(3);
   const etcdUrl = `http://127.0.0.1:${etcdPort}`;
   const etcd = await startProcess(
@@ -41,7 +44,8 @@ export async function startControlPlane(directory: string): Promise<ControlPlane
       `--cert-dir=${certificates(directory)}`,
       '--authorization-mode=RBAC',
       // There is no controller-manager that would make the ServiceAccounts this plugin asks for.
-      '--disable-admission-plugins=ServiceAccount',
+      ...(plugins.includes('ServiceAccount') ? [] : ['--disable-admission-plugins=ServiceAccount']),
+      ...(plugins.length === 0 ? [] : [`--enable-admission-plugins=${plugins.join(',')}`]),
       '--service-cluster-ip-range=10.0.0.0/24',
       '--allow-privileged=true',
       ...(await writeCredentials(directory)),
@@ -55,10 +59,10 @@ export async function startControlPlane(directory: string): Promise<ControlPlane
  * Writes a kubeconfig for a user, whom the admin impersonates.
  * @returns the path of the file. Throws while the API server has not made its certificate yet.
  */
-export async function writeKubeconfig(directory: string, url: string, user: string): Promise<string> {
+export async function writeKubeconfig(directory: string, url: string, user: string, file = user): Promise<string> {
   // Self-signed; the file holds the certificate and its CA.
   const ca = await readFile(join(certificates(directory), 'apiserver.crt'));
-  const path = join(directory, `${user.replaceAll(/[^a-z0-9]/g, '-')}.kubeconfig`);
+  const path = join(directory, `${file.replaceAll(/[^a-z0-9]/g, '-')}.kubeconfig`);
   const identity = { token: ADMIN_TOKEN, ...(user === 'admin' ? {} : { as: user }) };
   const config = {
     apiVersion: 'v1',

@@ -17,6 +17,8 @@ const POLL_MS = 50;
 export interface EnvtestOptions {
   /** YAML files of CustomResourceDefinitions to install. */
   crds?: readonly string[];
+  /** Admission plugins beside those that are on by default. */
+  enableAdmissionPlugins?: readonly string[];
 }
 
 /**
@@ -32,6 +34,8 @@ export interface Envtest extends AsyncDisposable {
   etcdUrl: string;
   /** Writes a kubeconfig for a user who has no rights but those that RBAC gives them; returns its path. */
   kubeconfigFor(user: string): Promise<string>;
+  /** Writes a kubeconfig of system:masters for another way to the API server, such as a proxy; returns its path. */
+  kubeconfigAt(url: string): Promise<string>;
   /** Ends both processes and removes what they stored. */
   stop(): Promise<void>;
 }
@@ -40,7 +44,7 @@ export interface Envtest extends AsyncDisposable {
  * Starts etcd and kube-apiserver as controller-runtime's envtest does, and waits until they are ready. Throws with the end
  * of a log when one of them ends, or with what is missing when they are not ready in two minutes.
  */
-export async function startEnvtest({ crds = [] }: EnvtestOptions = {}): Promise<Envtest> {
+export async function startEnvtest({ crds = [], enableAdmissionPlugins = [] }: EnvtestOptions = {}): Promise<Envtest> {
   const directory = await mkdtemp(join(tmpdir(), 'slipstream-envtest-'));
   const stops: (() => Promise<void>)[] = [() => rm(directory, { recursive: true, force: true })];
   const stop = async (): Promise<void> => {
@@ -49,7 +53,7 @@ export async function startEnvtest({ crds = [] }: EnvtestOptions = {}): Promise<
     }
   };
   try {
-    const plane = await startControlPlane(directory);
+    const plane = await startControlPlane(directory, enableAdmissionPlugins);
     stops.push(...plane.processes.map((process) => () => process.stop()));
     const signal = AbortSignal.timeout(READY_TIMEOUT_MS);
     const kubeconfig = await ready(plane, directory, signal);
@@ -64,6 +68,7 @@ export async function startEnvtest({ crds = [] }: EnvtestOptions = {}): Promise<
       url: plane.url,
       etcdUrl: plane.etcdUrl,
       kubeconfigFor: (user) => writeKubeconfig(directory, plane.url, user),
+      kubeconfigAt: (url) => writeKubeconfig(directory, url, 'admin', `at-${new URL(url).port}`),
       stop,
       [Symbol.asyncDispose]: stop,
     };

@@ -2,11 +2,12 @@ import type { Operation } from '../../src/rewriting/patch.ts';
 
 /**
  * A copy of `document` with a JSON Patch (RFC 6902) applied, as strict as the API server: throws where a path leads nowhere.
- * Knows the operations that admission uses, `add` and `replace`.
+ * Knows the operations that admission uses: `add`, `replace` and `remove`.
  */
 export function applyPatch<T>(document: T, patch: readonly Operation[]): T {
   const copy: unknown = structuredClone(document);
-  for (const { op, path, value } of patch) {
+  for (const operation of patch) {
+    const { op, path } = operation;
     const tokens = path
       .split('/')
       .slice(1)
@@ -16,9 +17,14 @@ export function applyPatch<T>(document: T, patch: readonly Operation[]): T {
     if (typeof parent !== 'object' || parent === null) {
       throw new Error(`${op} ${path}: there is nothing to change`);
     }
-    if (op === 'replace') {
+    if (op !== 'add') {
       child(parent, last, path);
     }
+    if (operation.op === 'remove') {
+      Reflect.deleteProperty(parent, last);
+      continue;
+    }
+    const { value } = operation;
     if (!Array.isArray(parent)) {
       Object.defineProperty(parent, last, { value, writable: true, enumerable: true, configurable: true });
     } else if (op === 'add') {

@@ -9,7 +9,7 @@ import { startEnvtest, type Envtest } from '../envtest/envtest.ts';
 import { freePorts } from '../envtest/ports.ts';
 
 /** CRD files, as they are committed. */
-export const CRDS = ['acceleratedimages', 'prefetchpolicies'].map((plural) =>
+export const CRDS = ['acceleratedimages', 'prefetchpolicies', 'rewritetables'].map((plural) =>
   fileURLToPath(new URL(`../../crds/slipstream.dev_${plural}.yaml`, import.meta.url)),
 );
 const OPERATOR_NAMESPACE = 'slipstream-system';

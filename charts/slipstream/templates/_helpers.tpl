@@ -47,3 +47,50 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   name: {{ include "slipstream.fullname" . }}
   namespace: {{ .Release.Namespace }}
 {{- end }}
+
+{{/* Namespaces whose Pods are looked at: the operator's own Pods must be able to start while no replica answers. */}}
+{{- define "slipstream.namespaceSelector" -}}
+{{- if not (has "kube-system" .Values.webhook.excludedNamespaces) }}
+{{- fail "webhook.excludedNamespaces must hold kube-system: the cluster's own Pods must never wait for this webhook" }}
+{{- end -}}
+matchExpressions:
+  - key: kubernetes.io/metadata.name
+    operator: NotIn
+    values: {{ append .Values.webhook.excludedNamespaces .Release.Namespace | uniq | toJson }}
+  - { key: slipstream.dev/rewrite, operator: NotIn, values: [disabled] }
+{{- end }}
+
+{{/* CEL: whether a Pod is none that the kubelet runs from a file. A change of the API server's picture of it would be a lie. */}}
+{{- define "slipstream.notAMirrorPod" -}}
+"!has(object.metadata.annotations) || !('kubernetes.io/config.mirror' in object.metadata.annotations)"
+{{- end }}
+
+{{/* CEL: the containers of a Pod that exist from its start. */}}
+{{- define "slipstream.containers" -}}
+(object.spec.containers + (has(object.spec.initContainers) ? object.spec.initContainers : []))
+{{- end }}
+
+{{/*
+CEL: what the text of slipstream.dev/original-images looks like: nothing, or a JSON object of strings. CEL reads no JSON, but
+neither names of containers nor references hold a quote or a backslash.
+*/}}
+{{- define "slipstream.recordPattern" -}}
+{{- $entry := `"[^"\\\\]+"\\s*:\\s*"[^"\\\\]+"` -}}
+'^\\s*([{]\\s*({{ $entry }}\\s*(,\\s*{{ $entry }}\\s*)*)?[}])?\\s*$'
+{{- end }}
+
+{{/*
+CEL: the keys of a RewriteTable for the list of images that the argument names, as parseReference and the index of the operator
+make them: registry/repository:tag, or registry/repository@digest. What is no reference gets a key that no table has.
+*/}}
+{{- define "slipstream.imageKeys" -}}
+{{ . }}.map(image, [image.split('@')[0]].map(named,
+  [named.lastIndexOf(':') > named.lastIndexOf('/') ? named.substring(0, named.lastIndexOf(':')) : named].map(name,
+    (!name.contains('/') ? 'docker.io/library/' + name :
+      name.matches('^(?i)(index[.])?docker[.]io/') ?
+        'docker.io/' + (name.split('/').size() == 2 ? 'library/' : '') + name.substring(name.indexOf('/') + 1) :
+      name.matches('^([^/]*[.:]|localhost/)') ?
+        name.substring(0, name.indexOf('/')).lowerAscii() + name.substring(name.indexOf('/')) :
+      'docker.io/' + name) +
+    (image.contains('@') ? image.substring(image.indexOf('@')) : named == name ? ':latest' : named.substring(name.size())))[0])[0])
+{{- end }}

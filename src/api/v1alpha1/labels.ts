@@ -1,6 +1,6 @@
 import { GROUP } from './group.ts';
 
-/** On a Node: true while the node is Ready and lists the configured runtime handler. The RuntimeClass schedules by it. */
+/** On a Node: true while its kubelet reports the configured runtime handler. The RuntimeClass schedules by it. */
 export const NODE_CAPABLE_LABEL = `${GROUP}/nydus`;
 
 /** On a Pod or a Namespace: the value `disabled` opts out of rewriting. */

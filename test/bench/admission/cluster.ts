@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import type { AcceleratedImage } from '../../src/api/v1alpha1/acceleratedimage.ts';
-import type { Namespace, Node } from '../../src/kube/resources.ts';
-import { RewriteIndex } from '../../src/rewriting/index.ts';
-import { capableNode, CONFIG, namespace, plainNode, readyImage, runtimeClass } from '../support/rewriting.ts';
+import type { AcceleratedImage } from '../../../src/api/v1alpha1/acceleratedimage.ts';
+import type { Namespace, Node } from '../../../src/kube/resources.ts';
+import { RewriteIndex } from '../../../src/rewriting/index.ts';
+import { capableNode, CONFIG, namespace, plainNode, readyImage, runtimeClass } from '../../support/rewriting.ts';
 
 /** What the index of a big cluster holds. */
 export interface BigCluster {
@@ -45,11 +45,19 @@ export function fill({ images, nodes, namespaces }: BigCluster): RewriteIndex {
   return index;
 }
 
-/** An AdmissionReview of a Pod of a Deployment, of the size that such have: about 6 KB. */
+/** Whether the Pod of {@link reviewOf} runs an accelerated image: every other does. */
+export function isAccelerated(i: number): boolean {
+  return i % 2 === 0;
+}
+
+/**
+ * A Pod of a Deployment as an AdmissionReview has it, of the size that such have: about 6 KB. Of four that are accelerated,
+ * one has a nodeSelector, one a required affinity and one a volume claim.
+ */
 export function reviewOf(i: number, images: number): { namespace: string; object: object } {
   const app = (i * 7919) % images;
-  // Of five Pods, three run an accelerated image, one with constraints of its own; one has none; one has volumes.
-  const kind = i % 5;
+  const kind = (i >> 1) % 4;
+  const image = isAccelerated(i) ? imageName(app) : `registry.test/other/app-${app}:1`;
   return {
     namespace: `ns-${app % NAMESPACES}`,
     object: {
@@ -64,11 +72,8 @@ export function reviewOf(i: number, images: number): { namespace: string; object
         ],
       },
       spec: {
-        initContainers: [container('migrate', kind === 3 ? 'registry.test/other:1' : imageName(app))],
-        containers: [
-          container('app', kind === 3 ? 'registry.test/other:1' : imageName(app)),
-          container('proxy', 'registry.test/proxy:1.29'),
-        ],
+        initContainers: [container('migrate', image)],
+        containers: [container('app', image), container('proxy', 'registry.test/proxy:1.29')],
         serviceAccountName: 'default',
         terminationGracePeriodSeconds: 30,
         ...(kind === 1 ? { nodeSelector: { pool: POOLS[app % POOLS.length] } } : {}),
@@ -79,7 +84,7 @@ export function reviewOf(i: number, images: number): { namespace: string; object
         ],
         volumes: [
           { name: 'config', configMap: { name: 'config' } },
-          ...(kind === 4 ? [{ name: 'data', persistentVolumeClaim: { claimName: 'data' } }] : []),
+          ...(kind === 3 ? [{ name: 'data', persistentVolumeClaim: { claimName: 'data' } }] : []),
         ],
       },
     },

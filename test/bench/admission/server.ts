@@ -4,13 +4,13 @@
  */
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
-import { systemClock } from '../../src/runtime/clock.ts';
-import { renew } from '../../src/webhook/certificates/policy.ts';
-import { prometheusMetrics } from '../../src/webhook/metrics.ts';
-import { createReviewer } from '../../src/webhook/mutate.ts';
-import { createNotifier } from '../../src/webhook/notify.ts';
-import { createWebhookServer } from '../../src/webhook/server.ts';
-import { bigCluster, fill } from './admission-cluster.ts';
+import { systemClock } from '../../../src/runtime/clock.ts';
+import { renew } from '../../../src/webhook/certificates/policy.ts';
+import { prometheusMetrics } from '../../../src/webhook/metrics.ts';
+import { createReviewer } from '../../../src/webhook/mutate.ts';
+import { createNotifier } from '../../../src/webhook/notify.ts';
+import { createWebhookServer } from '../../../src/webhook/server.ts';
+import { bigCluster, fill } from './cluster.ts';
 
 /** Where it listens. */
 export interface Listening {
@@ -23,6 +23,8 @@ export interface Listening {
 export interface Usage {
   /** CPU time in seconds. */
   cpu: number;
+  /** Resident memory now, in MiB. */
+  rss: number;
 }
 
 const [images = 0, nodes = 0] = process.argv.slice(2).map(Number);
@@ -38,7 +40,8 @@ server.setCertificate(contents);
 const stop = new AbortController();
 process.on('message', () => {
   const { user, system } = process.cpuUsage();
-  process.send?.({ cpu: (user + system) / 1e6 } satisfies Usage);
+  const rss = process.memoryUsage.rss() / 2 ** 20;
+  process.send?.({ cpu: (user + system) / 1e6, rss } satisfies Usage);
 });
 process.on('disconnect', () => stop.abort());
 const running = server.run(stop.signal);

@@ -10,12 +10,13 @@ export interface LoadResult {
 /**
  * Sends requests at a given rate, however long the answers take: no request waits for the answer to another, so that a stall
  * is not hidden (coordinated omission). Waiting for a connection counts. Intervals are exponential, as those of independent
- * callers, from a fixed seed.
+ * callers, from a fixed seed. An aborted signal ends it early.
  */
 export async function openLoop(
   perSecond: number,
   seconds: number,
   send: (i: number) => Promise<void>,
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<LoadResult> {
   const latencies: number[] = [];
   let errors = 0;
@@ -40,7 +41,7 @@ export async function openLoop(
     }
     end();
   };
-  for (let i = 0, due = 0; due < seconds * 1000; i += 1) {
+  for (let i = 0, due = 0; due < seconds * 1000 && !signal.aborted; i += 1) {
     const wait = started + due - performance.now();
     if (wait > 0) {
       await delay(wait);
