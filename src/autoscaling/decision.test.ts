@@ -44,6 +44,11 @@ test('after the cooldown the next sign is a new decision', () => {
   assert.equal(decide(decided(), near(), COOLDOWN, later(COOLDOWN))?.at, later(COOLDOWN).toISOString());
 });
 
+test('a decision of a clock that was ahead does not stand in the way', () => {
+  const ahead = decided({ at: later(86_400_000).toISOString() });
+  assert.equal(decide(ahead, near(), COOLDOWN, T0)?.at, T0.toISOString());
+});
+
 test('after a scale-out only a sign of more replicas than it brought is a new decision', () => {
   const scaled = decided({ scaledAt: later(1000).toISOString() });
   assert.equal(decide(scaled, near({ expectedReplicas: 2 }), COOLDOWN, later(2000))?.at, T0.toISOString());

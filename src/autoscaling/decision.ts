@@ -29,7 +29,8 @@ export function decide(
   if (!evaluation.scaleOutNear) {
     return previous;
   }
-  const recent = previous !== undefined && now.getTime() - new Date(previous.at).getTime() < cooldownMs;
+  // A decision that lies ahead by more than that was taken by a clock that was wrong.
+  const recent = previous !== undefined && Math.abs(now.getTime() - new Date(previous.at).getTime()) < cooldownMs;
   if (recent && previous.scaledAt === undefined) {
     return { ...previous, expectedReplicas: Math.max(previous.expectedReplicas, evaluation.expectedReplicas) };
   }

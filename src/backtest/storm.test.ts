@@ -101,6 +101,15 @@ describe('no storm', () => {
     assert.ok(most <= 80);
   });
 
+  test('and no blindness, when a clock was a day ahead for a while', () => {
+    const rush = (round: number): number => 0.3 + 0.02 * Math.max(0, round - 100);
+    const rounds = [...day(rush)].slice(0, 140).map(({ at, hpa: seen }, i) => ({
+      at: i < 50 ? at + 86_400_000 : at,
+      hpa: seen,
+    }));
+    assert.equal(play(rounds).decisions.length, 1);
+  });
+
   test('when values are absurd, negative or no numbers', () => {
     const values = [Number.NaN, -3, 1e30, 0, -1e30, Infinity, 0.5];
     const { decisions } = play(day((round) => values[round % values.length]));

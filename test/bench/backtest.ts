@@ -5,11 +5,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { figure } from '../../hack/figures.ts';
+import { SYNC_PERIOD_MS } from '../../src/autoscaling/behavior.ts';
 import { backtest } from '../../src/backtest/backtest.ts';
 import { parseCsv } from '../../src/backtest/csv.ts';
 import type { Verdict } from '../../src/backtest/judge.ts';
 import { resample } from '../../src/backtest/load.ts';
-import type { Load } from '../../src/backtest/load.ts';
+import type { Load, Measurement } from '../../src/backtest/load.ts';
 import { generatedLoads } from './backtest/loads.ts';
 
 const TRACES = { nasa: 'nasa-http-1995-07', elb: 'aws-elb-2014-04', tweets: 'tweets-amzn-2015' };
@@ -18,7 +19,11 @@ const PODS = 10;
 
 for (const [name, file] of Object.entries(TRACES)) {
   const path = join(import.meta.dirname, 'traces', `${file}.csv`);
-  print(name, resample(parseCsv(await readFile(path, 'utf8'), path)));
+  const measurements = parseCsv(await readFile(path, 'utf8'), path);
+  print(name, resample(measurements));
+  if (name !== 'nasa') {
+    print(`${name}-steps`, resample(held(measurements)));
+  }
 }
 for (const [name, load] of generatedLoads()) {
   print(name, load);
@@ -63,6 +68,14 @@ function print(name: string, load: Load): void {
       }
     }
   }
+}
+
+/** Each value until just before the next one: what a seldom sampled load is at worst, where straight lines are the best. */
+function held(measurements: readonly Measurement[]): Measurement[] {
+  return measurements.flatMap((measurement, i) => {
+    const until = (measurements[i + 1]?.at ?? 0) - SYNC_PERIOD_MS;
+    return until > measurement.at ? [measurement, { at: until, value: measurement.value }] : [measurement];
+  });
 }
 
 function percentile(values: readonly number[], q: number): number {
