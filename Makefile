@@ -13,7 +13,7 @@ REGISTRY ?= 127.0.0.1:5000
 TAG ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install generate check test test-unit test-api test-e2e tools cluster-up cluster-down shell demo bench bench-admission image clean
+.PHONY: help install generate check test test-unit test-api test-e2e tools cluster-up cluster-down shell demo bench bench-admission bench-backtest image clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,7 +41,7 @@ test-unit: install ## Run the tests that start nothing outside Node.js
 	$(NODE_TEST) 'src/**/*.test.ts' 'hack/**/*.test.ts' 'test/conventions/*.test.ts'
 
 test-api: install ## Run the tests against a real kube-apiserver
-	node hack/tools/main.ts etcd kube-apiserver kubectl helm
+	node hack/tools/main.ts etcd kube-apiserver kube-controller-manager kubectl helm
 	$(NODE_TEST) 'test/api/**/*.test.ts'
 
 test-e2e: install tools ## Run the tests against a whole development cluster
@@ -68,6 +68,9 @@ bench: install tools ## Run every benchmark; results are kept in test/bench/resu
 bench-admission: install ## Measure the latency of the admission webhook and the cost of its index
 	node hack/tools/main.ts etcd kube-apiserver helm
 	node test/bench/main.ts admission
+
+bench-backtest: install ## Measure how well scale-outs are foreseen, on load traces and generated loads
+	node test/bench/main.ts backtest
 
 image: install ## Build the container image and push it (REGISTRY=127.0.0.1:5000 TAG=dev)
 	node hack/tools/main.ts crane

@@ -2,6 +2,8 @@
 import { hostname } from 'node:os';
 import { Command, Option } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
+import type { BacktestFlags } from './cli/backtest-options.ts';
+import { runBacktestCommand } from './cli/backtest.ts';
 import { runExplainCommand } from './cli/command.ts';
 import { loadConfig } from './config.ts';
 import { runConvertCommand } from './converter/command.ts';
@@ -80,6 +82,33 @@ function program(signal: AbortSignal): Command {
       const { stdin, stdout } = process;
       await runExplainCommand({ target, ...flags, userAgent: USER_AGENT, clock: systemClock, stdin, stdout }, signal);
     });
+  root
+    .command('backtest')
+    .description('say how well a PrefetchPolicy would have foreseen the scale-outs of a load of the past')
+    .option('--metrics <path>', 'the load: a CSV file of time,value; - is standard input')
+    .option('--prometheus <url>', 'the load: base URL of Prometheus; with --query, --start and --end')
+    .option('--query <promql>', 'query of one series, the load of all Pods together')
+    .option('--start <time>', 'RFC 3339')
+    .option('--end <time>', 'RFC 3339')
+    .option('--step <duration>', 'from point to point', '15s')
+    .requiredOption('--target <load>', 'load of one Pod that the HorizontalPodAutoscaler aims at')
+    .option('--min <replicas>', 'minReplicas', '1')
+    .option('--max <replicas>', 'maxReplicas', '100')
+    .option('--pod-start <duration>', 'from the creation of a Pod to its being ready', '30s')
+    .option('--window <duration>', 'what the metric of the autoscaler is an average over', '1m')
+    .option('--warm-time <duration>', 'from a decision to the end of its warm', '30s')
+    .option('--threshold <share>', "the policy's triggers.autoscaler.threshold", '0.85')
+    .option('--horizon <duration>', "the policy's triggers.autoscaler.horizon", '60s')
+    .option('--cooldown <duration>', "the policy's limits.cooldown", '5m')
+    .option('--within <duration>', 'how long after a decision a scale-out counts as foreseen', '10m')
+    .option('--train <share>', 'share of the load, from its start, that only the cron baseline sees', '0.5')
+    .option('--tune', 'propose threshold and horizon by walking forward in time', false)
+    .option('--plot <path>', 'write an SVG')
+    .addOption(new Option('-o, --output <format>', 'what to write').choices(['text', 'json']).default('text'))
+    .action(async (flags: BacktestCommandFlags) => {
+      const { stdin, stdout } = process;
+      await runBacktestCommand({ ...flags, stdin, stdout }, signal);
+    });
   return root;
 }
 
@@ -115,6 +144,17 @@ interface ExplainFlags {
   kubeconfig?: string;
   operatorNamespace: string;
   operatorName: string;
+}
+
+interface BacktestCommandFlags extends BacktestFlags {
+  metrics?: string;
+  prometheus?: string;
+  query?: string;
+  start?: string;
+  end?: string;
+  step: string;
+  plot?: string;
+  output: 'text' | 'json';
 }
 
 const stop = new AbortController();

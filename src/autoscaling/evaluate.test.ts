@@ -19,6 +19,7 @@ interface State {
   percent?: number;
   conditions?: [type: string, status: string, reason: string][];
   tolerance?: string;
+  behavior?: NonNullable<HpaFacts['spec']>['behavior'];
 }
 
 function hpa({
@@ -29,6 +30,7 @@ function hpa({
   percent,
   conditions = [],
   tolerance,
+  behavior = tolerance === undefined ? undefined : { scaleUp: { tolerance } },
 }: State): HpaFacts {
   return {
     spec: {
@@ -37,7 +39,7 @@ function hpa({
       metrics: [
         { type: 'Resource', resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 100 } } },
       ],
-      behavior: { scaleUp: { tolerance } },
+      behavior,
     },
     status: {
       currentReplicas: current,
@@ -91,6 +93,11 @@ describe('a scale-out is near', () => {
     assert.equal(seen.expectedReplicas, 11);
   });
 
+  test('when a metric came up from rest and passed the threshold', () => {
+    const seen = judge({ percent: 86 }, past([55, 56, 58, 60, 64, 70, 78, 86]));
+    assert.equal(seen.reason, 'ThresholdPassed');
+  });
+
   test('when the trend makes the autoscaler act within the horizon', () => {
     const seen = judge({ percent: 70 }, past([26, 37, 48, 59, 70]));
     assert.deepEqual([seen.scaleOutNear, seen.reason], [true, 'TrendCrossesTarget']);
@@ -116,6 +123,21 @@ describe('a scale-out is near', () => {
     assert.equal(judge({ percent: 80, tolerance: '0.005' }, samples).reason, 'TrendCrossesTarget');
   });
 
+  test('with what the formula makes of the metrics beyond the step that its policy allows: the rest is certain', () => {
+    const limited: State['conditions'] = [['ScalingLimited', 'True', 'ScaleUpLimit']];
+    const first = judge({ current: 1, desired: 4, percent: 800, conditions: limited });
+    assert.deepEqual([first.reason, first.expectedReplicas], ['DesiredAboveCurrent', 8]);
+    const next = judge({ current: 4, percent: 200, conditions: limited });
+    assert.deepEqual([next.reason, next.expectedReplicas], ['ScaleUpLimited', 8]);
+  });
+
+  test('with as many replicas as its policies let it make within the horizon', () => {
+    const behavior = { scaleUp: { policies: [{ type: 'Pods', value: 1, periodSeconds: 30 }] } };
+    // Now, in 30 s and in 60 s.
+    assert.equal(judge({ current: 4, percent: 400, behavior }).expectedReplicas, 7);
+    assert.equal(judge({ current: 4, percent: 400 }).expectedReplicas, 16);
+  });
+
   test('never with more replicas than the maximum', () => {
     assert.equal(judge({ current: 4, max: 5, percent: 400 }).expectedReplicas, 5);
   });
@@ -130,6 +152,12 @@ describe('a scale-out is not near', () => {
       conditions: [['ScalingLimited', 'True', 'TooManyReplicas']],
     });
     assert.deepEqual([seen.scaleOutNear, seen.reason, seen.expectedReplicas], [false, 'AtMaximum', 20]);
+  });
+
+  test('where its behavior forbids it to scale up, whatever it says', () => {
+    const behavior = { scaleUp: { selectPolicy: 'Disabled' } };
+    const seen = judge({ percent: 300, behavior, conditions: [['ScalingLimited', 'True', 'ScaleUpLimit']] });
+    assert.deepEqual([seen.scaleOutNear, seen.reason], [false, 'ScaleUpDisabled']);
   });
 
   test('while replicas are taken away, however busy the rest still is', () => {
@@ -154,6 +182,24 @@ describe('a scale-out is not near', () => {
   test('when there are no metrics, and nothing else says so', () => {
     const seen = judge({});
     assert.deepEqual([seen.scaleOutNear, seen.reason, seen.ratio], [false, 'NoMetrics', undefined]);
+  });
+
+  test('when a metric stays near its target, where an autoscaler of many replicas keeps it', () => {
+    assert.equal(judge({ percent: 97 }, past([97, 96, 97, 98, 97, 96, 98, 97])).reason, 'Steady');
+    assert.equal(judge({ percent: 90 }, past([86, 87, 87, 88, 88, 89, 89, 90])).reason, 'Steady');
+  });
+
+  test('when a metric stays where it is, and the autoscaler has nothing new to write', () => {
+    const long = sampleOf(hpa({ percent: 95 }), new Date(NOW.getTime() - 600_000));
+    assert.equal(judge({ percent: 95 }, [long]).reason, 'Steady');
+  });
+
+  test('when a metric falls through the threshold', () => {
+    assert.equal(judge({ percent: 90 }, past([50, 130, 125, 118, 110, 104, 97, 90])).reason, 'Steady');
+  });
+
+  test('when there never were metrics, which is how it comes to want none', () => {
+    assert.equal(judge({ current: 4, desired: 0 }).reason, 'NoMetrics');
   });
 
   test('when a metric rises too slowly, falls, or jumped once', () => {

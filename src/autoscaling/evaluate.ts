@@ -1,5 +1,6 @@
+import { expectedReplicas } from './expected.ts';
 import { gatherFacts } from './facts.ts';
-import type { EvaluateOptions, Facts } from './facts.ts';
+import type { EvaluateOptions } from './facts.ts';
 import type { Sample } from './history.ts';
 import type { HpaFacts } from './metrics.ts';
 import { EvaluationReason } from './reasons.ts';
@@ -18,9 +19,6 @@ export interface Evaluation {
   readonly ratio: number | undefined;
 }
 
-/** Rounding errors of `replicas × ratio` must not cost a whole replica. */
-const EPSILON = 1e-9;
-
 /**
  * Says whether a HorizontalPodAutoscaler is about to add replicas, from its object and the samples of its recent past (oldest
  * first). Pure. The signals are those of `SIGNALS`, the first that applies decides; scale-in and a workload at its maximum
@@ -33,8 +31,8 @@ export function evaluate(hpa: HpaFacts, samples: readonly Sample[], options: Eva
   for (const { reason, near, see } of SIGNALS) {
     const message = see(facts);
     if (message !== undefined) {
-      const expectedReplicas = near ? expectedAfterScaleOut(facts) : currentReplicas;
-      return { scaleOutNear: near, reason, message, currentReplicas, expectedReplicas, ratio };
+      const expected = near ? expectedReplicas(facts) : currentReplicas;
+      return { scaleOutNear: near, reason, message, currentReplicas, expectedReplicas: expected, ratio };
     }
   }
   const message = 'no metric is near its target, and none is rising to it';
@@ -46,17 +44,4 @@ export function evaluate(hpa: HpaFacts, samples: readonly Sample[], options: Eva
     expectedReplicas: currentReplicas,
     ratio,
   };
-}
-
-/**
- * ceil(current × ratio), as the autoscaler computes it (kubernetes.io, "Horizontal Pod Autoscaling", algorithm details),
- * within its bounds and at least what it already wants. Before it wants anything, the ratio is at least the one at which it
- * will act.
- */
-function expectedAfterScaleOut(facts: Facts): number {
-  const { currentReplicas, desiredReplicas, minReplicas, maxReplicas, tolerance } = facts;
-  const acting = desiredReplicas > currentReplicas ? 1 : 1 + tolerance;
-  const ratio = Math.max(acting, facts.highest?.ratio ?? 0, facts.rising?.ratio ?? 0);
-  const wanted = Math.ceil(currentReplicas * ratio - EPSILON);
-  return Math.min(maxReplicas, Math.max(minReplicas, desiredReplicas, currentReplicas + 1, wanted));
 }

@@ -17,12 +17,22 @@ test('a history keeps the newest samples, oldest first', () => {
   );
 });
 
-test('a sample that is not newer than the last is ignored', () => {
+test('a sample of the moment of the last is ignored', () => {
   const history = new History();
   history.add(sample(10));
   history.add(sample(10));
-  history.add(sample(5));
   assert.equal(history.samples().length, 1);
+});
+
+test('when the clock is set back, what lies ahead is forgotten', () => {
+  const history = new History();
+  for (const at of [10, 86_400_000, 86_415_000, 20, 30]) {
+    history.add(sample(at));
+  }
+  assert.deepEqual(
+    history.samples().map(({ at }) => at),
+    [10, 20, 30],
+  );
 });
 
 test('samples handed out do not change with the history', () => {

@@ -22,10 +22,15 @@ export class History {
     this.#capacity = capacity;
   }
 
-  /** Adds a sample. One that is not newer than the last is ignored: a list that is read again brings nothing new. */
+  /**
+   * Adds a sample. One of the moment of the last is ignored: a list that is read again brings nothing new. One from before
+   * it means that the clock was set back: what lies ahead of it now is forgotten, or it would hide all that comes.
+   */
   add(sample: Sample): void {
-    const last = this.#samples.at(-1);
-    if (last !== undefined && sample.at <= last.at) {
+    while ((this.#samples.at(-1)?.at ?? -Infinity) > sample.at) {
+      this.#samples.pop();
+    }
+    if (this.#samples.at(-1)?.at === sample.at) {
       return;
     }
     this.#samples.push(sample);

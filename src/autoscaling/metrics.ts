@@ -1,3 +1,4 @@
+import type { ScalingRulesSpec } from './behavior.ts';
 import { parseQuantity } from './quantity.ts';
 
 interface MetricTarget {
@@ -43,13 +44,17 @@ export interface HpaFacts {
         readonly minReplicas?: number | undefined;
         readonly maxReplicas: number;
         readonly metrics?: readonly Metric<{ readonly target: MetricTarget }>[] | undefined;
-        readonly behavior?: { readonly scaleUp?: { readonly tolerance?: string | undefined } | undefined } | undefined;
+        readonly behavior?:
+          | { readonly scaleUp?: ScalingRulesSpec | undefined; readonly scaleDown?: ScalingRulesSpec | undefined }
+          | undefined;
       }
     | undefined;
   readonly status?:
     | {
         readonly currentReplicas?: number | undefined;
         readonly desiredReplicas?: number | undefined;
+        /** RFC 3339, in whole seconds. */
+        readonly lastScaleTime?: string | undefined;
         /** null until the first metrics came, whatever the generated types say. */
         readonly currentMetrics?: readonly Metric<{ readonly current: MetricValues }>[] | null | undefined;
         readonly conditions?: readonly HpaCondition[] | null | undefined;

@@ -14,6 +14,8 @@ export const EvaluationReason = {
   TrendCrossesTarget: 'TrendCrossesTarget',
   /** There are as many replicas as there may be: no scale-out can follow. */
   AtMaximum: 'AtMaximum',
+  /** Its `behavior` forbids it to scale up. */
+  ScaleUpDisabled: 'ScaleUpDisabled',
   /** The target has no replicas: its autoscaler is off, and sees no metrics of Pods. */
   ScaledToZero: 'ScaledToZero',
   /** The autoscaler is taking replicas away. */

@@ -47,13 +47,20 @@ export const SIGNALS: readonly Signal[] = [
         : undefined,
   },
   {
-    // Scaling in is never a reason to warm, however close to its target a metric still is.
+    // Scaling in is never a reason to warm, however close to its target a metric still is. None wanted, where none may not
+    // be, is how an autoscaler looks that has not had a metric yet.
     reason: EvaluationReason.ScalingIn,
     near: false,
     see: (f) =>
-      f.desiredReplicas < f.currentReplicas
+      f.desiredReplicas < f.currentReplicas && f.desiredReplicas >= f.minReplicas
         ? `the autoscaler is going from ${f.currentReplicas} replicas down to ${f.desiredReplicas}`
         : undefined,
+  },
+  {
+    // It says ScaleUpLimit all the time then, and nothing follows.
+    reason: EvaluationReason.ScaleUpDisabled,
+    near: false,
+    see: (f) => (f.behavior?.up.select === 'Disabled' ? 'scaling up is disabled in its behavior' : undefined),
   },
   {
     // The scale-up policy cut the step short: the rest follows with the next period.
@@ -79,11 +86,12 @@ export const SIGNALS: readonly Signal[] = [
     see: (f) => (f.highest === undefined ? 'the autoscaler reports no metric to compare with its target' : undefined),
   },
   {
+    // Not where it stays: an autoscaler of many replicas keeps its metric near the target all day.
     reason: EvaluationReason.ThresholdPassed,
     near: true,
     see: (f) =>
-      f.highest !== undefined && f.highest.ratio >= f.threshold
-        ? `${f.highest.metric} is at ${percent(f.highest.ratio)} of its target; the threshold is ${percent(f.threshold)}`
+      f.climbing !== undefined
+        ? `${f.climbing.metric} is at ${percent(f.climbing.ratio)} of its target; the threshold is ${percent(f.threshold)}`
         : undefined,
   },
   {
@@ -91,7 +99,7 @@ export const SIGNALS: readonly Signal[] = [
     reason: EvaluationReason.TrendCrossesTarget,
     near: true,
     see: (f) =>
-      f.rising !== undefined && f.rising.ratio > 1 + f.tolerance
+      f.rising !== undefined && f.rising.ratio > 1 + f.tolerances.up
         ? `${f.rising.metric} rises to ${percent(f.rising.ratio)} of its target within ${Math.round(f.horizonMs / 1000)} s`
         : undefined,
   },

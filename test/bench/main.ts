@@ -5,14 +5,14 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { arch, cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Figure } from '../../hack/figures.ts';
 import type { BenchmarkRun } from './results.ts';
 
-const BENCHMARKS = ['admission'];
+const BENCHMARKS = ['admission', 'backtest'];
 
 const names = process.argv.slice(2);
 const unknown = names.find((name) => !BENCHMARKS.includes(name));
@@ -56,7 +56,9 @@ async function keep(benchmark: string, figures: Figure[]): Promise<void> {
     figures,
   };
   const file = `${date.slice(0, 19).replaceAll(':', '')}-${benchmark}.json`;
-  await writeFile(join(import.meta.dirname, 'results', file), `${JSON.stringify(result, undefined, 2)}\n`);
+  const results = join(import.meta.dirname, 'results');
+  await mkdir(results, { recursive: true });
+  await writeFile(join(results, file), `${JSON.stringify(result, undefined, 2)}\n`);
 }
 
 function git(...args: string[]): string {

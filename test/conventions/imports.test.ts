@@ -19,6 +19,7 @@ const EVERYTHING_BELOW = [
   'dragonfly',
   'autoscaling',
   'rewriting',
+  'backtest',
   'config',
 ];
 
@@ -33,6 +34,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   dragonfly: ['registry'],
   autoscaling: [],
   rewriting: ['api', 'registry'],
+  backtest: ['autoscaling'],
   controllers: EVERYTHING_BELOW,
   webhook: EVERYTHING_BELOW,
   cli: EVERYTHING_BELOW,

@@ -17,11 +17,34 @@ const WORKLOADS = [
 ].map((kind) => `${kind}-controller`);
 
 /** Starts kube-controller-manager beside an API server, with the controllers of the built-in workloads only. */
-export async function startWorkloadControllers({ kubeconfig }: Envtest): Promise<AsyncDisposable> {
+export function startWorkloadControllers(api: Envtest): Promise<AsyncDisposable> {
+  return startControllers(api, WORKLOADS, []);
+}
+
+/**
+ * Starts kube-controller-manager beside an API server, with the HorizontalPodAutoscaler's controller only.
+ * @param syncSeconds seconds from round to round
+ */
+export function startAutoscaler(api: Envtest, syncSeconds: number): Promise<AsyncDisposable> {
+  const flags = [`--horizontal-pod-autoscaler-sync-period=${syncSeconds}s`];
+  return startControllers(api, ['horizontal-pod-autoscaler-controller'], flags);
+}
+
+async function startControllers(
+  { kubeconfig }: Envtest,
+  names: readonly string[],
+  flags: readonly string[],
+): Promise<AsyncDisposable> {
   const directory = await mkdtemp(join(tmpdir(), 'slipstream-controllers-'));
   const controllers = await startProcess(
     toolPath('kube-controller-manager'),
-    [`--kubeconfig=${kubeconfig}`, `--controllers=${WORKLOADS.join(',')}`, '--leader-elect=false', '--secure-port=0'],
+    [
+      `--kubeconfig=${kubeconfig}`,
+      `--controllers=${names.join(',')}`,
+      '--leader-elect=false',
+      '--secure-port=0',
+      ...flags,
+    ],
     join(directory, 'kube-controller-manager.log'),
   );
   return {

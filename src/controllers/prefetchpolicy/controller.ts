@@ -1,5 +1,6 @@
 import { PrefetchPolicyReason as Reason, WARM } from '../../api/v1alpha1/conditions.ts';
 import type { PrefetchPolicy, PrefetchPolicyStatus } from '../../api/v1alpha1/prefetchpolicy.ts';
+import { decide, recordScaleOut, withLead } from '../../autoscaling/decision.ts';
 import { evaluate } from '../../autoscaling/evaluate.ts';
 import type { History } from '../../autoscaling/history.ts';
 import { parseQuantity } from '../../autoscaling/quantity.ts';
@@ -25,7 +26,6 @@ import { nodePlatforms } from '../platforms.ts';
 import { ReconcileError, stalled, waiting } from '../reconcile-error.ts';
 import { STALE_CACHE_MS } from '../status-writer.ts';
 import type { StatusWriter } from '../status-writer.ts';
-import { decide, recordScaleOut, withLead } from './decision.ts';
 import { planImages } from './plan.ts';
 import type { PlannedImage } from './plan.ts';
 import { summarise } from './summary.ts';

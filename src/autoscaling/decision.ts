@@ -1,9 +1,19 @@
-import type { PrefetchPolicyStatus } from '../../api/v1alpha1/prefetchpolicy.ts';
-import type { Evaluation } from '../../autoscaling/evaluate.ts';
-import type { HorizontalPodAutoscaler } from '../../kube/resources.ts';
-import { formatSeconds } from '../duration.ts';
+import type { Evaluation } from './evaluate.ts';
+import type { HpaFacts } from './metrics.ts';
 
-export type Decision = NonNullable<PrefetchPolicyStatus['decision']>;
+/** That a scale-out is near, as the status of a PrefetchPolicy shows it. Times are RFC 3339. */
+export interface Decision {
+  trigger: 'Autoscaler';
+  reason: string;
+  message: string;
+  at: string;
+  currentReplicas: number;
+  expectedReplicas: number;
+  warmStartedAt?: string | undefined;
+  warmVerifiedAt?: string | undefined;
+  scaledAt?: string | undefined;
+  leadTime?: string | undefined;
+}
 
 /**
  * The decision that stands after an evaluation. One decision lasts from the first sign of a scale-out until nothing has
@@ -19,7 +29,8 @@ export function decide(
   if (!evaluation.scaleOutNear) {
     return previous;
   }
-  const recent = previous !== undefined && now.getTime() - new Date(previous.at).getTime() < cooldownMs;
+  // A decision that lies ahead by more than that was taken by a clock that was wrong.
+  const recent = previous !== undefined && Math.abs(now.getTime() - new Date(previous.at).getTime()) < cooldownMs;
   if (recent && previous.scaledAt === undefined) {
     return { ...previous, expectedReplicas: Math.max(previous.expectedReplicas, evaluation.expectedReplicas) };
   }
@@ -37,7 +48,7 @@ export function decide(
 }
 
 /** Records the scale-out that followed a decision, and the lead that warming had over it. */
-export function recordScaleOut(decision: Decision | undefined, hpa: HorizontalPodAutoscaler): Decision | undefined {
+export function recordScaleOut(decision: Decision | undefined, hpa: HpaFacts): Decision | undefined {
   const scaledAt = hpa.status?.lastScaleTime;
   const grew = (hpa.status?.desiredReplicas ?? 0) > (decision?.currentReplicas ?? 0);
   if (decision === undefined || decision.scaledAt !== undefined || scaledAt === undefined || !grew) {
@@ -57,5 +68,5 @@ export function withLead(decision: Decision): Decision {
     return decision;
   }
   const lead = new Date(decision.scaledAt).getTime() - new Date(decision.warmVerifiedAt).getTime();
-  return { ...decision, leadTime: formatSeconds(lead) };
+  return { ...decision, leadTime: `${(lead / 1000).toFixed(1)}s` };
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { horizontalPodAutoscaler } from '../../../test/gen/objects.ts';
-import type { Evaluation } from '../../autoscaling/evaluate.ts';
+import { horizontalPodAutoscaler } from '../../test/gen/objects.ts';
+import type { Evaluation } from './evaluate.ts';
 import { decide, recordScaleOut, withLead } from './decision.ts';
 import type { Decision } from './decision.ts';
 
@@ -42,6 +42,11 @@ test('a metric that wavers around the threshold is one decision, not many', () =
 
 test('after the cooldown the next sign is a new decision', () => {
   assert.equal(decide(decided(), near(), COOLDOWN, later(COOLDOWN))?.at, later(COOLDOWN).toISOString());
+});
+
+test('a decision of a clock that was ahead does not stand in the way', () => {
+  const ahead = decided({ at: later(86_400_000).toISOString() });
+  assert.equal(decide(ahead, near(), COOLDOWN, T0)?.at, T0.toISOString());
 });
 
 test('after a scale-out only a sign of more replicas than it brought is a new decision', () => {
