@@ -62,6 +62,16 @@ test('the scale-out that follows is recorded with the lead of the verified warm 
   assert.equal(recorded.leadTime, '12.0s');
 });
 
+test('a scale-out that is larger than foreseen is still the one that was foreseen', () => {
+  const warm = decided({ warmVerifiedAt: later(7600).toISOString() });
+  const hpa = horizontalPodAutoscaler('web', { status: { lastScaleTime: '2026-01-01T00:00:20Z', desiredReplicas: 2 } });
+  const evaluation = near({ currentReplicas: 1, expectedReplicas: 3 });
+  const recorded = recordScaleOut(decide(warm, evaluation, COOLDOWN, later(20_000)), hpa);
+  assert.equal(recorded?.at, T0.toISOString());
+  assert.equal(recorded.leadTime, '12.0s');
+  assert.equal(decide(recorded, evaluation, COOLDOWN, later(35_000)), recorded);
+});
+
 test('a warm that came too late has a negative lead', () => {
   const decision = decided({ scaledAt: '2026-01-01T00:00:20Z', warmVerifiedAt: '2026-01-01T00:00:23Z' });
   assert.equal(withLead(decision).leadTime, '-3.0s');

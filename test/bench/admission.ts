@@ -3,6 +3,7 @@
  * Options: `--runs` (5), `--seconds` of each (12).
  */
 import { parseArgs } from 'node:util';
+import type { Figure } from '../../hack/figures.ts';
 import { measureHandler } from './admission/handler.ts';
 import { measureIndex } from './admission/index-cost.ts';
 import { measurePodCreate } from './admission/pod-create.ts';
@@ -14,11 +15,11 @@ const { values } = parseArgs({ options: { runs: { type: 'string' }, seconds: { t
 const runs = Number(values.runs ?? 5);
 const seconds = Number(values.seconds ?? 12);
 
-for (const figures of [
-  measureIndex(IMAGES, NODES, runs),
-  await measureHandler(IMAGES, NODES, runs, seconds),
-  await measurePodCreate(IMAGES, NODES, runs, seconds),
-]) {
+print(measureIndex(IMAGES, NODES, runs));
+print(await measureHandler(IMAGES, NODES, runs, seconds));
+print(await measurePodCreate(IMAGES, NODES, runs, seconds));
+
+function print(figures: readonly Figure[]): void {
   for (const one of figures) {
     console.log(JSON.stringify(one));
   }

@@ -72,7 +72,7 @@ export function reviewOf(i: number, images: number): { namespace: string; object
         ],
       },
       spec: {
-        initContainers: [container('migrate', image)],
+        initContainers: [initContainer('migrate', image)],
         containers: [container('app', image), container('proxy', 'registry.test/proxy:1.29')],
         serviceAccountName: 'default',
         terminationGracePeriodSeconds: 30,
@@ -118,7 +118,12 @@ function zones(zone: string): object {
   };
 }
 
-function container(name: string, image: string): object {
+function initContainer(name: string, image: string): object {
+  const { readinessProbe: _, ...rest } = container(name, image);
+  return rest;
+}
+
+function container(name: string, image: string): { readinessProbe: object } & Record<string, unknown> {
   return {
     name,
     image,

@@ -10,9 +10,13 @@ export interface ServerProcess extends Listening {
   stop(): Promise<void>;
 }
 
+/** NODE_OPTIONS of the operator's Deployment. */
+const AS_IN_THE_CHART = ['--max-semi-space-size=4'];
+
 /** Starts the webhook with the index of a cluster of that many AcceleratedImages and nodes. */
 export async function startServer(images: number, nodes: number): Promise<ServerProcess> {
-  const child = fork(fileURLToPath(new URL('server.ts', import.meta.url)), [String(images), String(nodes)]);
+  const path = fileURLToPath(new URL('server.ts', import.meta.url));
+  const child = fork(path, [String(images), String(nodes)], { execArgv: AS_IN_THE_CHART });
   const [listening] = (await once(child, 'message')) as [Listening];
   return {
     ...listening,

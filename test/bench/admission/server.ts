@@ -32,7 +32,9 @@ const log = pino({ level: 'silent' });
 const clock = systemClock;
 const metrics = prometheusMetrics(new Registry());
 const notify = createNotifier({ event: () => undefined });
-const review = createReviewer({ index: fill(bigCluster(images, nodes)), clock, metrics, log, notify });
+// The objects stay, as in the stores of the informers.
+const cluster = bigCluster(images, nodes);
+const review = createReviewer({ index: fill(cluster), clock, metrics, log, notify });
 const server = createWebhookServer({ review, clock, log, host: '127.0.0.1', port: 0, drainMs: 0, farewellMs: 0 });
 const contents = await renew('create', undefined, ['localhost'], new Date());
 server.setCertificate(contents);
@@ -43,7 +45,7 @@ process.on('message', () => {
   const rss = process.memoryUsage.rss() / 2 ** 20;
   process.send?.({ cpu: (user + system) / 1e6, rss } satisfies Usage);
 });
-process.on('disconnect', () => stop.abort());
+process.on('disconnect', () => stop.abort(cluster));
 const running = server.run(stop.signal);
 await server.ready(stop.signal);
 process.send?.({ port: server.address()?.port ?? 0, ca: contents.bundle.join('') } satisfies Listening);
