@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { dump, load } from 'js-yaml';
 import { z } from 'zod';
 import { type KubeClient, loadKubeClient } from '../../src/kube/client.ts';
-import { mutatingWebhookConfigurations, rewriteTables } from '../../src/kube/resources.ts';
+import { isForbidden, isNotFound } from '../../src/kube/errors.ts';
+import { mutatingWebhookConfigurations, rewriteTables, secrets } from '../../src/kube/resources.ts';
 import { type Envtest, startEnvtest } from '../envtest/envtest.ts';
 import { freePorts } from '../envtest/ports.ts';
 import { startProcess } from '../envtest/process.ts';
@@ -110,6 +112,26 @@ describe('the installed chart', () => {
   for (const right of denied) {
     test(`the operator may not ${right.filter(Boolean).join(' ')}`, async () => assert.equal(await may(right), false));
   }
+
+  test('with its own token it reads no Secret that it was not given by name', async () => {
+    const path = `/api/v1/namespaces/${NAMESPACE}/serviceaccounts/${RELEASE}/token`;
+    const answer = await admin.raw('POST', path, { body: { spec: {} } });
+    const { status } = z.object({ status: z.object({ token: z.string() }) }).parse(JSON.parse(answer));
+    const kubeconfig = load(await readFile(envtest.kubeconfig, 'utf8')) as { users: { user: object }[] };
+    for (const user of kubeconfig.users) user.user = { token: status.token };
+    const file = join(directory, 'token.kubeconfig');
+    await writeFile(file, dump(kubeconfig));
+    const operator = loadKubeClient({ kubeconfig: file, userAgent: 'chart-install-test' });
+    try {
+      await assert.rejects(operator.get(secrets, { namespace: 'team-a', name: 'other' }), isForbidden);
+      await assert.rejects(operator.get(secrets, { namespace: 'kube-system', name: 'other' }), isForbidden);
+      await assert.rejects(operator.list(secrets, { namespace: NAMESPACE }), isForbidden);
+      // One that it was given does not exist here, and it may know that.
+      await assert.rejects(operator.get(secrets, { namespace: 'team-a', name: 'regcred' }), isNotFound);
+    } finally {
+      await operator.close();
+    }
+  });
 
   test('these rights are enough: the operator becomes ready and is refused nothing', async () => {
     const log = join(directory, 'operator.log');

@@ -20,8 +20,13 @@ export interface ControlPlane {
 /**
  * Starts etcd and kube-apiserver on free ports of 127.0.0.1, with everything they store in `directory`.
  * @param plugins admission plugins beside those that are on by default
+ * @param flags more flags of kube-apiserver
  */
-export async function startControlPlane(directory: string, plugins: readonly string[]): Promise<ControlPlane> {
+export async function startControlPlane(
+  directory: string,
+  plugins: readonly string[],
+  flags: readonly string[],
+): Promise<ControlPlane> {
   const [etcdPort = 0, peerPort = 0, securePort = 0] = await freePorts(3);
   const etcdUrl = `http://127.0.0.1:${etcdPort}`;
   const etcd = await startProcess(
@@ -48,6 +53,7 @@ export async function startControlPlane(directory: string, plugins: readonly str
       ...(plugins.length === 0 ? [] : [`--enable-admission-plugins=${plugins.join(',')}`]),
       '--service-cluster-ip-range=10.0.0.0/24',
       '--allow-privileged=true',
+      ...flags,
       ...(await writeCredentials(directory)),
     ],
     join(directory, 'kube-apiserver.log'),

@@ -19,6 +19,8 @@ export interface EnvtestOptions {
   crds?: readonly string[];
   /** Admission plugins beside those that are on by default. */
   enableAdmissionPlugins?: readonly string[];
+  /** More flags of kube-apiserver. */
+  flags?: readonly string[];
 }
 
 /**
@@ -44,7 +46,11 @@ export interface Envtest extends AsyncDisposable {
  * Starts etcd and kube-apiserver as controller-runtime's envtest does, and waits until they are ready. Throws with the end
  * of a log when one of them ends, or with what is missing when they are not ready in two minutes.
  */
-export async function startEnvtest({ crds = [], enableAdmissionPlugins = [] }: EnvtestOptions = {}): Promise<Envtest> {
+export async function startEnvtest({
+  crds = [],
+  enableAdmissionPlugins = [],
+  flags = [],
+}: EnvtestOptions = {}): Promise<Envtest> {
   const directory = await mkdtemp(join(tmpdir(), 'slipstream-envtest-'));
   const stops: (() => Promise<void>)[] = [() => rm(directory, { recursive: true, force: true })];
   const stop = async (): Promise<void> => {
@@ -53,7 +59,7 @@ export async function startEnvtest({ crds = [], enableAdmissionPlugins = [] }: E
     }
   };
   try {
-    const plane = await startControlPlane(directory, enableAdmissionPlugins);
+    const plane = await startControlPlane(directory, enableAdmissionPlugins, flags);
     stops.push(...plane.processes.map((process) => () => process.stop()));
     const signal = AbortSignal.timeout(READY_TIMEOUT_MS);
     const kubeconfig = await ready(plane, directory, signal);
