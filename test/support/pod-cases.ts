@@ -1,4 +1,5 @@
 import type { Pod } from '../../src/kube/resources.ts';
+import { WORKLOAD_KINDS } from '../../src/rewriting/config.ts';
 import { SkipReason } from '../../src/rewriting/reasons.ts';
 import type { Overrides } from './merge.ts';
 import {
@@ -88,7 +89,7 @@ export const REWRITTEN_PODS: Readonly<Record<string, PodCase>> = {
         operatorNamespace: 'ops',
         runtimeHandler: 'nydus',
         runtimeClassName: 'nydus',
-        ownerKinds: ['CloneSet.apps.kruise.io'],
+        ownerKinds: [...WORKLOAD_KINDS, 'CloneSet.apps.kruise.io'],
       },
     },
   },
