@@ -9,7 +9,7 @@ import { cpuSecondsPerRequest, sendRamp } from './load.ts';
 const NAMESPACE = 'default';
 const NAME = 'inference';
 const POLL_MS = 100;
-const RAMP_SECONDS = 90;
+const RAMP_SECONDS = 200;
 const SETTLE_MS = 300_000;
 /** CPU that the HorizontalPodAutoscaler wants each Pod to use: 60 % of 200m. */
 const TARGET_CORES = 0.12;
