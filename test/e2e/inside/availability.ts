@@ -13,7 +13,7 @@ import { PROPAGATION_MS, renew } from '../../../src/webhook/certificates/policy.
 import { toolPath } from '../../../hack/tools/locate.ts';
 import { execute } from '../../../hack/tools/process.ts';
 import { openLoop } from '../../support/open-loop.ts';
-import { accelerate, BUSYBOX_IMAGE, namespace, openWorld, OPERATOR_NAMESPACE, until, type World } from './world.ts';
+import { accelerate, BUSYBOX_IMAGE, isRewritten, openWorld, OPERATOR_NAMESPACE, until, type World } from './world.ts';
 
 const CREATES_PER_SECOND = 100;
 const CREATED_AFTERWARDS = 300;
@@ -29,25 +29,10 @@ let world: World;
 before(async () => {
   world = await openWorld();
   await accelerate(world, 'available', BUSYBOX_IMAGE);
-  await until('Pods are rewritten', async () => (await createDryRun()) === 'rewritten');
+  await until('Pods are rewritten', async () => await isRewritten(world));
 });
 
 after(() => world?.client.close());
-
-/** Has the API server admit a Pod, webhooks and all, without keeping it. */
-async function createDryRun(): Promise<'rewritten' | 'as it was'> {
-  const body = {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { generateName: 'asked-' },
-    spec: { containers: [{ name: 'main', image: BUSYBOX_IMAGE }] },
-  };
-  const admitted = await world.client.raw('POST', `/api/v1/namespaces/${namespace}/pods`, {
-    query: { dryRun: 'All' },
-    body,
-  });
-  return admitted.includes('-nydus@sha256:') ? 'rewritten' : 'as it was';
-}
 
 /** How many times the API server went on without an answer of the webhook; since it started. */
 async function failOpenCount(): Promise<number> {
@@ -64,8 +49,10 @@ async function underLoad(change: () => Promise<void>): Promise<Record<string, nu
     CREATES_PER_SECOND,
     LONGEST_SECONDS,
     async () => {
-      const outcome = await createDryRun().catch((error: unknown) =>
-        error instanceof KubeError ? `refused: ${error.message}` : `unreachable: ${String(error)}`,
+      const outcome = await isRewritten(world).then(
+        (rewritten) => (rewritten ? 'rewritten' : 'as it was'),
+        (error: unknown) =>
+          error instanceof KubeError ? `refused: ${error.message}` : `unreachable: ${String(error)}`,
       );
       outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
     },

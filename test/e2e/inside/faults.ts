@@ -7,6 +7,7 @@ import { pushLargeImage } from './images.ts';
 import {
   accelerate,
   BUSYBOX_IMAGE,
+  isRewritten,
   leader,
   namespace,
   openWorld,
@@ -27,21 +28,6 @@ before(async () => {
 });
 
 after(() => world?.client.close());
-
-/** Whether the webhook would rewrite a Pod now; throws when the API server refuses the Pod. */
-async function isRewritten(): Promise<boolean> {
-  const body = {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { generateName: 'asked-' },
-    spec: { containers: [{ name: 'main', image: BUSYBOX_IMAGE }] },
-  };
-  const admitted = await world.client.raw('POST', `/api/v1/namespaces/${namespace}/pods`, {
-    query: { dryRun: 'All' },
-    body,
-  });
-  return JSON.stringify(admitted).includes('-nydus@sha256:');
-}
 
 /** Kills a Pod's process as an OOM or a crash would: at once, without a word to anyone. */
 async function killNine(name: string): Promise<void> {
@@ -81,7 +67,7 @@ test('kill -9 of the leader during a conversion: one Job, the same digest, a new
   const watching = new AbortController();
   const asking = (async () => {
     while (!watching.signal.aborted) {
-      rewritten.push(await isRewritten());
+      rewritten.push(await isRewritten(world));
     }
   })();
 

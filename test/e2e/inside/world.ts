@@ -72,6 +72,21 @@ export async function createPod(
   });
 }
 
+/** Whether a Pod of the busybox image would be rewritten now, webhooks and all; rejects when the API server refuses it. */
+export async function isRewritten({ client }: World): Promise<boolean> {
+  const body = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { generateName: 'asked-' },
+    spec: { containers: [{ name: 'main', image: BUSYBOX_IMAGE }] },
+  };
+  const admitted = await client.raw('POST', `/api/v1/namespaces/${namespace}/pods`, {
+    query: { dryRun: 'All' },
+    body,
+  });
+  return admitted.includes('-nydus@sha256:');
+}
+
 /** Waits until a Pod has ended, and gives its log; throws when it failed. */
 export async function output({ client }: World, name: string): Promise<string> {
   await until(`Pod ${name} has ended`, async () => {
