@@ -41,7 +41,7 @@ test-unit: install ## Run the tests that start nothing outside Node.js
 	$(NODE_TEST) 'src/**/*.test.ts' 'hack/**/*.test.ts' 'test/conventions/*.test.ts'
 
 test-api: install ## Run the tests against a real kube-apiserver
-	node hack/tools/main.ts etcd kube-apiserver kube-controller-manager kubectl helm
+	node hack/tools/main.ts etcd kube-apiserver kube-controller-manager kubectl helm prometheus
 	$(NODE_TEST) 'test/api/**/*.test.ts'
 
 test-e2e: install tools ## Run the tests against a whole development cluster

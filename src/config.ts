@@ -50,6 +50,16 @@ const ProviderSettings = z
   });
 export type ProviderSettings = z.infer<typeof ProviderSettings>;
 
+const PrometheusSettings = z.strictObject({
+  /** Base URL of Prometheus, or of what speaks its HTTP API; the forecasts of PrefetchPolicies are asked of it. */
+  url: z.url({ protocol: /^https?$/ }),
+  /** Secret in the operator's namespace whose key `token` holds a bearer token. */
+  tokenSecret: z.string().optional(),
+  /** PEM bundle that signs its certificate, where the system's does not. */
+  ca: z.string().optional(),
+});
+export type PrometheusSettings = z.infer<typeof PrometheusSettings>;
+
 /** The operator's configuration file. */
 export const Config = z.strictObject({
   /** Runtime handler that capable nodes list in `status.runtimeHandlers`. */
@@ -58,6 +68,7 @@ export const Config = z.strictObject({
   runtimeClassName: z.string().default('nydus'),
   registries: z.array(RegistrySettings).default([]),
   providers: z.array(ProviderSettings).default([]),
+  prometheus: PrometheusSettings.optional(),
   conversion: z.strictObject({
     /** Image of the conversion Jobs: the operator's own. */
     image: z.string(),

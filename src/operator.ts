@@ -10,7 +10,10 @@ import { EVERY_TABLE, reconcileRewriteTable, removeRewriteTables } from './contr
 import { clusterChanges, tablesForImage, tablesOf } from './controllers/admissionpolicy/triggers.ts';
 import { reconcileNode } from './controllers/node/controller.ts';
 import { keysForAutoscaler, reconcilePrefetchPolicy } from './controllers/prefetchpolicy/controller.ts';
-import { createProviders } from './controllers/prefetchpolicy/providers.ts';
+import { prefetchMetrics } from './controllers/prefetchpolicy/metrics.ts';
+import { keysForNode } from './controllers/prefetchpolicy/newnode.ts';
+import { keysForArtifact } from './controllers/prefetchpolicy/newversion.ts';
+import { createPrometheus, createProviders } from './controllers/prefetchpolicy/providers.ts';
 import { generationChanged } from './controllers/predicates.ts';
 import { StatusWriter } from './controllers/status-writer.ts';
 import { listWatch, loadKubeClient } from './kube/client.ts';
@@ -131,16 +134,20 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
     ...shared,
     policies: caches.policies.store,
     autoscalers: caches.autoscalers.store,
+    images: caches.images.store,
     nodes: caches.nodes.store,
     histories,
+    newArtifacts: new Set<Key>(),
     index,
-    providers: createProviders(config, { client, clock, operatorNamespace: namespace }),
+    providers: createProviders(config, shared),
+    prometheus: createPrometheus(config, shared),
     status: new StatusWriter<PrefetchPolicy, PrefetchPolicyStatus>(
       client,
       prefetchPolicies,
       'slipstream-prefetchpolicy',
     ),
     events,
+    metrics: prefetchMetrics(metrics),
   };
   enqueueSpecChanges(caches.policies, policyController);
   caches.autoscalers.onChange(({ object }) =>
@@ -148,6 +155,16 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
       policyController,
       keysForAutoscaler(object, caches.policies.store.listNamespace(object.metadata.namespace ?? '')),
     ),
+  );
+  caches.images.onChange((change) => {
+    const concerned = keysForArtifact(change, caches.policies.store.list(), namespace);
+    for (const key of concerned) {
+      policyDeps.newArtifacts.add(key);
+    }
+    enqueueAll(policyController, concerned);
+  });
+  caches.nodes.onChange((change) =>
+    enqueueAll(policyController, keysForNode(change, caches.policies.store.list(), clock.now())),
   );
 
   const nodeController = new Controller({

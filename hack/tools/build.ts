@@ -1,6 +1,13 @@
-import { copyFile, rm } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { GO_BUILD_FLAGS, moduleDirectory, type CargoRecipe, type GoRecipe, type Tool } from './catalogue.ts';
+import {
+  GO_BUILD_FLAGS,
+  moduleDirectory,
+  type CargoRecipe,
+  type DebianRecipe,
+  type GoRecipe,
+  type Tool,
+} from './catalogue.ts';
 import { runLogged } from './process.ts';
 
 async function buildGo(recipe: GoRecipe, output: string, log: string, signal?: AbortSignal): Promise<void> {
@@ -33,8 +40,26 @@ async function buildCargo(
   await rm(root, { recursive: true });
 }
 
+async function unpackDebian(
+  { package: name, members }: DebianRecipe,
+  into: string,
+  log: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const folder = join(into, 'debian');
+  await mkdir(folder);
+  await runLogged('apt-get', ['update'], { log, signal });
+  // As root it would drop to a user who may not write here.
+  await runLogged('apt-get', ['download', '--option', 'APT::Sandbox::User=root', name], { cwd: folder, log, signal });
+  const [archive = ''] = await readdir(folder);
+  await runLogged('dpkg-deb', ['--extract', join(folder, archive), folder], { log, signal });
+  for (const [bin, path] of Object.entries(members)) await copyFile(join(folder, path), join(into, bin));
+  await rm(folder, { recursive: true });
+}
+
 /** Builds a tool's binaries into a folder. Throws with the end of the log when the build fails. */
 export async function buildTool(tool: Tool, into: string, log: string, signal?: AbortSignal): Promise<void> {
   if (tool.recipe.kind === 'cargo') return buildCargo(tool.recipe, tool.version, into, log, signal);
+  if (tool.recipe.kind === 'debian') return unpackDebian(tool.recipe, into, log, signal);
   return buildGo(tool.recipe, join(into, tool.name), log, signal);
 }

@@ -18,6 +18,14 @@ export interface CargoRecipe {
   config: string[];
 }
 
+/** Programs of a Debian package, which is unpacked and not installed: it would start a service. */
+export interface DebianRecipe {
+  kind: 'debian';
+  package: string;
+  /** Binary name → its path in the package. */
+  members: Record<string, string>;
+}
+
 /** An official release asset and the checksum file published beside it. */
 export interface Download {
   url: string;
@@ -39,7 +47,7 @@ export interface Tool {
   name: string;
   version: string;
   binaries: string[];
-  recipe: GoRecipe | CargoRecipe;
+  recipe: GoRecipe | CargoRecipe | DebianRecipe;
   /** Debian packages that building it needs. */
   buildPackages?: string[];
   download?: Download;
@@ -188,6 +196,13 @@ export const TOOLS: readonly Tool[] = [
     },
     buildPackages: ['protobuf-compiler', 'libprotobuf-dev', 'cmake', 'clang', 'libclang-dev'],
     probe: { args: ['--version'], expect: '1.5.10' },
+  },
+  {
+    // For tests only, which ask what every version answers alike; building it would take as long as Kubernetes.
+    name: 'prometheus',
+    version: 'debian',
+    binaries: ['prometheus'],
+    recipe: { kind: 'debian', package: 'prometheus', members: { prometheus: 'usr/bin/prometheus' } },
   },
 ];
 

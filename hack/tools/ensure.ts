@@ -64,7 +64,8 @@ async function obtain(tool: Tool, into: string, progress: Progress, signal?: Abo
   await ensurePackages(tool.buildPackages ?? [], progress, signal);
   const log = join(cacheDirectory(), 'logs', `${basename(toolDirectory(tool))}.log`);
   await rm(log, { force: true });
-  await progress.step(`building ${tool.name} ${tool.version}`, () => buildTool(tool, into, log, signal));
+  const verb = tool.recipe.kind === 'debian' ? 'unpacking' : 'building';
+  await progress.step(`${verb} ${tool.name} ${tool.version}`, () => buildTool(tool, into, log, signal));
 }
 
 async function ensureTool(tool: Tool, progress: Progress, signal?: AbortSignal): Promise<void> {
@@ -114,7 +115,7 @@ export async function ensureTools(binaries?: string[], options: EnsureOptions = 
   const tools = binaries === undefined ? TOOLS : toolsOf(binaries);
   const failed = new AbortController();
   const signal = AbortSignal.any([failed.signal, ...(options.signal === undefined ? [] : [options.signal])]);
-  const lanes = (['go', 'cargo'] as const).map(async (kind) => {
+  const lanes = (['debian', 'go', 'cargo'] as const).map(async (kind) => {
     try {
       for (const tool of tools.filter(({ recipe }) => recipe.kind === kind)) await ensureTool(tool, progress, signal);
     } catch (error) {

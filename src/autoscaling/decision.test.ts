@@ -1,21 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { horizontalPodAutoscaler } from '../../test/gen/objects.ts';
-import type { Evaluation } from './evaluate.ts';
-import { decide, recordScaleOut, withLead } from './decision.ts';
-import type { Decision } from './decision.ts';
+import type { Sign } from './sign.ts';
+import { decide, recordScaleOut, settle, withLead } from './decision.ts';
+import type { Decision } from '../api/v1alpha1/prefetchpolicy.ts';
 
 const T0 = new Date('2026-01-01T00:00:00.400Z');
 const COOLDOWN = 300_000;
 
-function near(overrides: Partial<Evaluation> = {}): Evaluation {
+function near(overrides: Partial<Sign> = {}): Sign {
   return {
-    scaleOutNear: true,
+    trigger: 'Autoscaler',
     reason: 'ThresholdPassed',
     message: 'cpu',
     currentReplicas: 1,
     expectedReplicas: 2,
-    ratio: 0.9,
     ...overrides,
   };
 }
@@ -31,7 +30,7 @@ function decided(overrides: Partial<Decision> = {}): Decision {
 }
 
 test('without a sign of a scale-out nothing is decided', () => {
-  assert.equal(decide(undefined, near({ scaleOutNear: false }), COOLDOWN, T0), undefined);
+  assert.equal(decide(undefined, undefined, COOLDOWN, T0), undefined);
 });
 
 test('a metric that wavers around the threshold is one decision, not many', () => {
@@ -65,11 +64,11 @@ test('the scale-out that follows is recorded with the lead of the verified warm 
 test('a scale-out that is larger than foreseen is still the one that was foreseen', () => {
   const warm = decided({ warmVerifiedAt: later(7600).toISOString() });
   const hpa = horizontalPodAutoscaler('web', { status: { lastScaleTime: '2026-01-01T00:00:20Z', desiredReplicas: 2 } });
-  const evaluation = near({ currentReplicas: 1, expectedReplicas: 3 });
-  const recorded = recordScaleOut(decide(warm, evaluation, COOLDOWN, later(20_000)), hpa);
+  const sign = near({ currentReplicas: 1, expectedReplicas: 3 });
+  const recorded = recordScaleOut(decide(warm, sign, COOLDOWN, later(20_000)), hpa);
   assert.equal(recorded?.at, T0.toISOString());
   assert.equal(recorded.leadTime, '12.0s');
-  assert.equal(decide(recorded, evaluation, COOLDOWN, later(35_000)), recorded);
+  assert.equal(decide(recorded, sign, COOLDOWN, later(35_000)), recorded);
 });
 
 test('a warm that came too late has a negative lead', () => {
@@ -86,4 +85,47 @@ test('an older scale-out and a scale-in are not the one that was foreseen', () =
   });
   assert.equal(recordScaleOut(decided(), older)?.scaledAt, undefined);
   assert.equal(recordScaleOut(decided(), scaleIn)?.scaledAt, undefined);
+});
+
+test('a scale-out long after a decision is not the one that was foreseen', () => {
+  const hpa = horizontalPodAutoscaler('web', { status: { lastScaleTime: '2026-01-01T00:10:01Z', desiredReplicas: 2 } });
+  assert.equal(recordScaleOut(decided(), hpa)?.scaledAt, undefined);
+  const expected = decided({ expectedBy: '2026-01-01T00:05:00Z' });
+  assert.equal(recordScaleOut(expected, hpa)?.scaledAt, '2026-01-01T00:10:01Z');
+});
+
+test('a time that is waited for keeps its decision open, and what follows soon after belongs to it', () => {
+  const sign = near({ trigger: 'Schedule', expectedBy: later(1_800_000) });
+  const waiting = decide(undefined, sign, COOLDOWN, T0);
+  assert.equal(decide(waiting, sign, COOLDOWN, later(1_500_000))?.at, T0.toISOString());
+  assert.equal(decide(waiting, near(), COOLDOWN, later(1_800_000 + COOLDOWN - 1))?.at, T0.toISOString());
+  assert.notEqual(decide(waiting, near(), COOLDOWN, later(1_800_000 + COOLDOWN))?.at, T0.toISOString());
+});
+
+test('what becomes of a decision is known once a scale-out followed, or none did in time', () => {
+  const outcome = (decision: Decision, ms: number): Decision['outcome'] => settle(decision, false, later(ms)).outcome;
+  assert.equal(outcome(decided(), 600_000), undefined);
+  assert.equal(outcome(decided(), 600_001), 'FalseAlarm');
+  assert.equal(outcome(decided({ scaledAt: '2026-01-01T00:00:20Z' }), 20_000), 'Foreseen');
+  assert.equal(outcome(decided({ reason: 'DesiredAboveCurrent', scaledAt: '2026-01-01T00:00:00Z' }), 0), 'TooLate');
+});
+
+test('what was decided in the round of a scale-out is recorded with it, although it comes after', () => {
+  const hpa = horizontalPodAutoscaler('web', { status: { lastScaleTime: '2025-12-31T23:59:58Z', desiredReplicas: 2 } });
+  assert.equal(recordScaleOut(decided({ reason: 'DesiredAboveCurrent' }), hpa)?.notice, '-2.4s');
+  assert.equal(recordScaleOut(decided(), hpa)?.scaledAt, undefined);
+});
+
+test('a new version foretells no scale-out: its decision is over when it is warm, and stands in no other way', () => {
+  const version = decided({ trigger: 'NewVersion' });
+  assert.equal(settle(version, false, later(86_400_000)).outcome, undefined);
+  assert.equal(settle({ ...version, warmVerifiedAt: later(5).toISOString() }, false, later(5)).outcome, 'Prepared');
+  assert.equal(settle(version, true, T0).outcome, 'Prepared');
+  assert.equal(decide(version, near(), COOLDOWN, later(1000))?.trigger, 'Autoscaler');
+  assert.equal(decide(decided(), near({ trigger: 'NewVersion' }), COOLDOWN, later(1000))?.trigger, 'Autoscaler');
+});
+
+test('after a false alarm the next sign is a new decision, however long the cooldown', () => {
+  const alarm = decided({ outcome: 'FalseAlarm' });
+  assert.equal(decide(alarm, near(), 86_400_000, later(660_000))?.at, later(660_000).toISOString());
 });

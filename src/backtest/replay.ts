@@ -1,7 +1,8 @@
 import { decide, recordScaleOut } from '../autoscaling/decision.ts';
-import type { Decision } from '../autoscaling/decision.ts';
+import type { Decision } from '../api/v1alpha1/prefetchpolicy.ts';
 import { evaluate } from '../autoscaling/evaluate.ts';
 import { History, sampleOf } from '../autoscaling/history.ts';
+import { autoscalerSign } from '../autoscaling/sign.ts';
 import type { SimulatedRound } from './simulate.ts';
 
 /** What a PrefetchPolicy sets of its decisions. */
@@ -35,7 +36,7 @@ export function replay(rounds: Iterable<SimulatedRound>, policies: readonly Poli
     for (const [i, policy] of policies.entries()) {
       const evaluation = evaluate(hpa, samples, { ...policy, now });
       const before = recordScaleOut(standing[i], hpa);
-      const after = decide(before, evaluation, policy.cooldownMs, now);
+      const after = decide(before, autoscalerSign(evaluation), policy.cooldownMs, now);
       const warmed = decisions[i]?.at(-1) ?? -Infinity;
       if (after !== undefined && after.at !== before?.at && at - warmed >= policy.cooldownMs) {
         decisions[i]?.push(at);

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { decide, recordScaleOut } from '../autoscaling/decision.ts';
-import type { Decision } from '../autoscaling/decision.ts';
+import type { Decision } from '../api/v1alpha1/prefetchpolicy.ts';
 import { evaluate } from '../autoscaling/evaluate.ts';
 import { History, sampleOf } from '../autoscaling/history.ts';
 import type { HpaFacts } from '../autoscaling/metrics.ts';
+import { autoscalerSign } from '../autoscaling/sign.ts';
 
 // A day of an autoscaler that behaves badly, by a clock that does too: whatever happens, decisions and memory stay bounded.
 
@@ -46,7 +47,7 @@ function play(rounds: Iterable<{ at: number; hpa: HpaFacts; replaced?: boolean }
     most = Math.max(most, history.samples().length);
     const evaluation = evaluate(seen, history.samples(), { threshold: 0.85, horizonMs: 60_000, now });
     assert.ok(evaluation.expectedReplicas >= 0 && evaluation.expectedReplicas <= 100);
-    const after = decide(recordScaleOut(standing, seen), evaluation, COOLDOWN, now);
+    const after = decide(recordScaleOut(standing, seen), autoscalerSign(evaluation), COOLDOWN, now);
     if (after !== undefined && after.at !== standing?.at) {
       decisions.push(at);
     }

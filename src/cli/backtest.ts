@@ -8,7 +8,7 @@ import { plot } from '../backtest/plot.ts';
 import { duration, parseBacktestFlags } from './backtest-options.ts';
 import type { BacktestFlags } from './backtest-options.ts';
 import { reportOfBacktest, renderBacktest } from './backtest-text.ts';
-import { queryRange } from './prometheus.ts';
+import { queryRange } from '../prometheus/range.ts';
 
 /** Arguments of the `backtest` command. */
 export interface BacktestCommand extends BacktestFlags {
@@ -62,7 +62,7 @@ async function measurements(command: BacktestCommand, signal: AbortSignal): Prom
   if (from >= to || stepMs < 1000) {
     throw new Error('--start must lie before --end, and --step be one second or more');
   }
-  return await queryRange({ url: prometheus, query, from, to, stepMs }, signal);
+  return await queryRange({ url: prometheus }, { query, from, to, stepMs }, signal);
 }
 
 async function readText(stream: NodeJS.ReadableStream, from: string): Promise<string> {

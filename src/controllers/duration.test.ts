@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatSeconds, parseDuration } from './duration.ts';
+import { parseDuration } from './duration.ts';
 
 test('Go durations are read in milliseconds', () => {
   assert.equal(parseDuration('5m'), 300_000);
@@ -13,9 +13,4 @@ test('what is no duration is refused, not read as zero', () => {
   for (const text of ['', '5', 'm', '5m!', '-5m', '5 m']) {
     assert.throws(() => parseDuration(text), RangeError, text);
   }
-});
-
-test('times are shown in tenths of a second, negative ones too', () => {
-  assert.equal(formatSeconds(13_240), '13.2s');
-  assert.equal(formatSeconds(-2000), '-2.0s');
 });

@@ -11,8 +11,3 @@ export function parseDuration(text: string): number {
   }
   return ms;
 }
-
-/** A Go duration of tenths of a second: `0.4s`, `13.2s`, `-2.0s`. */
-export function formatSeconds(ms: number): string {
-  return `${(ms / 1000).toFixed(1)}s`;
-}

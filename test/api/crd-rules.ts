@@ -218,4 +218,23 @@ export const prefetchPolicyRules: Rule[] = [
     message: 'spec.mode: Unsupported value: "Off": supported values: "Warm", "DryRun"',
     accepted: { mode: 'DryRun' },
   },
+  {
+    name: 'a schedule looks ahead a day at most',
+    refused: { triggers: { schedules: [{ cron: '0 8 * * *', lead: '25h' }] } },
+    message: 'spec.triggers.schedules[0].lead: Invalid value: "25h": lead must be between 0s and 24h',
+    accepted: { triggers: { schedules: [{ cron: '0 8 * * *', lead: '24h' }] } },
+  },
+  {
+    name: 'a schedule asks for replicas',
+    refused: { triggers: { schedules: [{ cron: '0 8 * * *', replicas: 0 }] } },
+    message:
+      'spec.triggers.schedules[0].replicas: Invalid value: 0: spec.triggers.schedules[0].replicas in body should be greater than or equal to 1',
+    accepted: { triggers: { schedules: [{ cron: '0 8 * * *', replicas: 1 }] } },
+  },
+  {
+    name: 'a forecast looks ahead a minute at least',
+    refused: { triggers: { forecast: { prometheusQuery: 'vector(1)', horizon: '59s' } } },
+    message: 'spec.triggers.forecast.horizon: Invalid value: "59s": horizon must be between 1m and 24h',
+    accepted: { triggers: { forecast: { prometheusQuery: 'vector(1)', horizon: '1m' } } },
+  },
 ];

@@ -67,8 +67,18 @@ export const PrefetchPolicyReason = {
   Evicted: 'Evicted',
   /** Warm=False: the blobs are more bytes than `spec.limits.maxBytes` allows. */
   OverBudget: 'OverBudget',
+  /** Ready=True: the autoscaler is off, as its target has no replicas; the other triggers are followed. */
+  ScaledToZero: 'ScaledToZero',
   /** Ready=False: the HorizontalPodAutoscaler does not exist. */
   AutoscalerNotFound: 'AutoscalerNotFound',
+  /** Ready=False: the HorizontalPodAutoscaler sees no metrics, so that nothing can be foreseen from them. */
+  MetricsMissing: 'MetricsMissing',
+  /** Stalled: a schedule is no cron expression, never comes, or is in a time zone that there is not. */
+  ScheduleInvalid: 'ScheduleInvalid',
+  /** Stalled: no Prometheus is configured, it refuses the query, or the query gives something else than one number. */
+  ForecastInvalid: 'ForecastInvalid',
+  /** Ready=False: Prometheus does not answer, or has no number for the query at this time. */
+  ForecastUnavailable: 'ForecastUnavailable',
   /** Ready=False: the scale target does not exist. */
   TargetNotFound: 'TargetNotFound',
   /** Stalled: the scale target is of a kind that Slipstream may not read. */

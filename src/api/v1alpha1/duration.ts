@@ -10,3 +10,8 @@ export function durationMs(text: string): number | undefined {
     0,
   );
 }
+
+/** A Go duration of tenths of a second: `0.4s`, `13.2s`, `-2.0s`. */
+export function formatSeconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)}s`;
+}

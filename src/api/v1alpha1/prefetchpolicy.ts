@@ -36,6 +36,37 @@ const Autoscaler = z.object({
   }),
 });
 
+const Schedule = z.object({
+  cron: z.string().min(9).max(120).meta({
+    description:
+      'When more Pods are needed: five fields as in a CronJob (minute, hour, day of month, month, day of week).',
+  }),
+  timeZone: z
+    .string()
+    .min(1)
+    .max(64)
+    .default('Etc/UTC')
+    .meta({ description: 'Name of the tz database that the cron expression is in, such as Asia/Jakarta.' }),
+  lead: durationBetween('lead', '0s', '24h')
+    .default('5m')
+    .meta({ description: 'How long before that time to warm, as a Go duration.' }),
+  replicas: z.int().min(1).max(100_000).optional().meta({
+    description: 'Replicas needed then; nothing is warmed while there are as many. Default: more than there are.',
+  }),
+});
+export type Schedule = z.infer<typeof Schedule>;
+
+const Forecast = z.object({
+  prometheusQuery: z.string().min(1).max(4096).meta({
+    description:
+      "PromQL that gives one number, the replicas expected after the horizon; asked of the Prometheus of the operator's configuration. $horizon in it stands for the horizon in seconds.",
+  }),
+  horizon: durationBetween('horizon', '1m', '24h')
+    .default('10m')
+    .meta({ description: 'How far ahead the query looks, as a Go duration.' }),
+});
+export type Forecast = z.infer<typeof Forecast>;
+
 export const PrefetchPolicySpec = z
   .object({
     scaleTargetRef: ScaleTargetRef.optional().meta({
@@ -53,6 +84,20 @@ export const PrefetchPolicySpec = z
         autoscaler: Autoscaler.prefault({}).meta({
           description: 'What the HorizontalPodAutoscaler and its metrics say.',
         }),
+        schedules: z
+          .array(Schedule)
+          .max(16)
+          .optional()
+          .meta({ description: 'Times at which more Pods are needed.', 'x-kubernetes-list-type': 'atomic' }),
+        forecast: Forecast.optional().meta({ description: 'What Prometheus expects.' }),
+        newVersion: z.boolean().default(false).meta({
+          description:
+            'Warm a new artifact of an image of the target once it is verified, before a rollout reaches it: of the same tag, or the newest tag of the same repository.',
+        }),
+        newNode: z
+          .boolean()
+          .default(false)
+          .meta({ description: 'Warm when a node joins, whose cache is empty and whose Pods soon come.' }),
       })
       .prefault({})
       .meta({ description: 'When to warm.' }),
@@ -120,6 +165,55 @@ export const WarmImage = z.object({
 });
 export type WarmImage = z.infer<typeof WarmImage>;
 
+/** The triggers that can decide to warm. */
+export const TRIGGERS = ['Autoscaler', 'Schedule', 'Forecast', 'NewVersion', 'NewNode'] as const;
+
+export const Decision = z.object({
+  trigger: z.enum(TRIGGERS).meta({ description: 'The trigger that saw it first.' }),
+  reason: z.string().max(64).meta({ description: 'Which signal of the trigger it was.' }),
+  message: z.string().max(1024).meta({ description: 'The same for a person, with the figures.' }),
+  at: Time.meta({ description: 'When it was decided.' }),
+  expectedBy: Time.optional().meta({ description: 'When the scale-out is expected, if the trigger knows.' }),
+  currentReplicas: Count.meta({ description: 'Replicas at that time.' }),
+  expectedReplicas: Count.meta({ description: 'Replicas that the scale-out would lead to.' }),
+  warmStartedAt: Time.optional().meta({ description: 'When the warm that followed was started.' }),
+  warmVerifiedAt: Time.optional().meta({ description: 'When every blob was read back from the seed peers.' }),
+  scaledAt: Time.optional().meta({ description: 'When the HorizontalPodAutoscaler scaled out after it.' }),
+  leadTime: z
+    .string()
+    .max(32)
+    .optional()
+    .meta({ description: 'From warm verified to the scale-out; negative if it came too late.' }),
+  notice: z
+    .string()
+    .max(32)
+    .optional()
+    .meta({ description: 'From the decision to the scale-out: how long a warm might have taken.' }),
+  bytes: Bytes.optional().meta({ description: 'Bytes that the warm which followed brought to the seed peers.' }),
+  outcome: z.enum(['Foreseen', 'TooLate', 'FalseAlarm', 'Prepared']).optional().meta({
+    description:
+      'Foreseen: a scale-out followed. TooLate: it was decided when the scale-out had begun. FalseAlarm: none followed in time. Prepared: for a new version or node, which foretell no scale-out.',
+  }),
+});
+export type Decision = z.infer<typeof Decision>;
+
+export const Evidence = z.object({
+  since: Time.meta({ description: 'When counting began.' }),
+  scaleOuts: Count.meta({ description: 'Scale-outs; steps that follow one another closely count once.' }),
+  warmedBefore: Count.meta({ description: 'Scale-outs whose images were verified warm before them.' }),
+  foreseen: Count.meta({ description: 'Decisions that a scale-out followed.' }),
+  falseAlarms: Count.meta({ description: 'Decisions that none followed in time.' }),
+  wastedBytes: Bytes.meta({ description: 'Bytes that were warmed for false alarms.' }),
+  leadTimeP50: z.string().max(32).optional().meta({ description: 'Median lead of the kept decisions.' }),
+  leadTimeP10: z
+    .string()
+    .max(32)
+    .optional()
+    .meta({ description: 'Lead that nine of ten of the kept decisions reached.' }),
+  noticeP50: z.string().max(32).optional().meta({ description: 'Median notice of the kept decisions.' }),
+});
+export type Evidence = z.infer<typeof Evidence>;
+
 export const PrefetchPolicyStatus = z
   .object({
     observedGeneration: z
@@ -130,25 +224,12 @@ export const PrefetchPolicyStatus = z
     horizontalPodAutoscaler: z.string().max(253).optional().meta({ description: 'The autoscaler that is watched.' }),
     target: z.string().max(320).optional().meta({ description: 'Kind/name of the workload.' }),
     replicas: z.string().max(24).optional().meta({ description: 'Replicas now→expected, for the printer column.' }),
-    decision: z
-      .object({
-        trigger: z.enum(['Autoscaler']).meta({ description: 'The trigger that saw it.' }),
-        reason: z.string().max(64).meta({ description: 'Which signal of the trigger it was.' }),
-        message: z.string().max(1024).meta({ description: 'The same for a person, with the figures.' }),
-        at: Time.meta({ description: 'When it was decided.' }),
-        currentReplicas: Count.meta({ description: 'Replicas at that time.' }),
-        expectedReplicas: Count.meta({ description: 'Replicas that the scale-out would lead to.' }),
-        warmStartedAt: Time.optional().meta({ description: 'When the warm that followed was started.' }),
-        warmVerifiedAt: Time.optional().meta({ description: 'When every blob was read back from the seed peers.' }),
-        scaledAt: Time.optional().meta({ description: 'When the HorizontalPodAutoscaler scaled out after it.' }),
-        leadTime: z
-          .string()
-          .max(32)
-          .optional()
-          .meta({ description: 'From warm verified to the scale-out; negative if it came too late.' }),
-      })
-      .optional()
-      .meta({ description: 'The newest decision that a scale-out is near.' }),
+    decision: Decision.optional().meta({ description: 'The newest decision to warm.' }),
+    history: z.array(Decision).max(20).optional().meta({
+      description: 'The decisions before it, newest first.',
+      'x-kubernetes-list-type': 'atomic',
+    }),
+    evidence: Evidence.optional().meta({ description: 'How good the decisions were since the policy was made.' }),
     images: z.array(WarmImage).max(16).optional().meta({
       description: 'The images that new Pods of the target would run, per platform.',
       'x-kubernetes-list-type': 'atomic',

@@ -5,6 +5,8 @@ import type { Provider, Seed } from '../../dragonfly/provider.ts';
 import { SeedPeersProvider } from '../../dragonfly/seedpeers.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { endpointSlices, secrets } from '../../kube/resources.ts';
+import { PrometheusError } from '../../prometheus/client.ts';
+import type { Prometheus } from '../../prometheus/client.ts';
 import type { Clock } from '../../runtime/clock.ts';
 
 const SERVICE_LABEL = 'kubernetes.io/service-name';
@@ -31,7 +33,12 @@ function createProvider(
     case 'manager':
       return new ManagerProvider({
         url: settings.url,
-        token: () => readToken(client, { namespace: operatorNamespace, name: settings.tokenSecret }),
+        token: () =>
+          readToken(
+            client,
+            { namespace: operatorNamespace, name: settings.tokenSecret },
+            (message) => new ProviderError('Rejected', `${message} a personal access token with the scope job`),
+          ),
         clusterIDs: settings.clusterIDs,
         scope: settings.scope,
         seeds,
@@ -62,14 +69,32 @@ async function findSeeds(client: KubeClient, { endpoints, service }: ProviderSet
   return [...fixed, ...found];
 }
 
-async function readToken(client: KubeClient, ref: { namespace: string; name: string }): Promise<string> {
+/** The Prometheus of the operator's configuration, if it names one. */
+export function createPrometheus(
+  { prometheus }: Config,
+  { client, operatorNamespace }: Omit<ProviderDependencies, 'clock'>,
+): Prometheus | undefined {
+  if (prometheus === undefined) {
+    return undefined;
+  }
+  const { url, ca, tokenSecret } = prometheus;
+  if (tokenSecret === undefined) {
+    return { url, ca };
+  }
+  const secret = { namespace: operatorNamespace, name: tokenSecret };
+  const missing = (message: string): Error => new PrometheusError('Rejected', `${message} a bearer token`);
+  return { url, ca, token: () => readToken(client, secret, missing) };
+}
+
+async function readToken(
+  client: KubeClient,
+  ref: { namespace: string; name: string },
+  missing: (message: string) => Error,
+): Promise<string> {
   const secret = await client.get(secrets, ref);
   const token = secret.data?.['token'];
   if (token === undefined) {
-    throw new ProviderError(
-      'Rejected',
-      `Secret ${ref.namespace}/${ref.name} has no key token; it must hold a personal access token with the scope job`,
-    );
+    throw missing(`Secret ${ref.namespace}/${ref.name} has no key token; it must hold`);
   }
   return Buffer.from(token, 'base64').toString('utf8').trim();
 }

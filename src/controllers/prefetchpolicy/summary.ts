@@ -5,7 +5,7 @@ import { removeCondition, setCondition } from '../../runtime/conditions.ts';
 import type { ReconcileError } from '../reconcile-error.ts';
 
 export type Verdict =
-  { kind: 'done' } | { kind: 'warming'; message: string } | { kind: 'failed'; error: ReconcileError };
+  { kind: 'done'; idle: boolean } | { kind: 'warming'; message: string } | { kind: 'failed'; error: ReconcileError };
 
 /** The one place that turns a pass into conditions, the printer columns and observedGeneration. */
 export function summarise(
@@ -24,7 +24,8 @@ export function summarise(
     set(READY, 'False', verdict.error.reason, verdict.error.message);
     set(verdict.error.kind === 'stalled' ? STALLED : RECONCILING, 'True', verdict.error.reason, verdict.error.message);
   } else {
-    set(READY, 'True', Reason.Watching, `HorizontalPodAutoscaler ${draft.horizontalPodAutoscaler} is watched`);
+    const { reason, message } = watching(draft, verdict.kind === 'done' && verdict.idle);
+    set(READY, 'True', reason, message);
   }
   if (verdict.kind === 'warming') {
     set(RECONCILING, 'True', Reason.Warming, verdict.message);
@@ -44,6 +45,16 @@ export function summarise(
     observedGeneration: generation,
     ...(blobs === undefined ? {} : { warm: `${blobs.warm}/${blobs.total}` }),
   };
+}
+
+function watching(
+  { horizontalPodAutoscaler }: PrefetchPolicyStatus,
+  idle: boolean,
+): Pick<Condition, 'reason' | 'message'> {
+  const watched = `HorizontalPodAutoscaler ${horizontalPodAutoscaler} is watched`;
+  return idle
+    ? { reason: Reason.ScaledToZero, message: `${watched}, which is off while its target has no replicas` }
+    : { reason: Reason.Watching, message: watched };
 }
 
 function warmCondition(

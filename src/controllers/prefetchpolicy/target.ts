@@ -4,12 +4,16 @@ import type { KubeClient } from '../../kube/client.ts';
 import { isForbidden, isNotFound } from '../../kube/errors.ts';
 import { daemonSets, deployments, replicaSets, statefulSets } from '../../kube/resources.ts';
 import type { Deployment, HorizontalPodAutoscaler, Resource } from '../../kube/resources.ts';
+import { resolveTemplate } from '../../rewriting/template.ts';
+import type { ResolvedImage } from '../../rewriting/template.ts';
 import type { KubeObject } from '../../runtime/object.ts';
 import { stalled, waiting } from '../reconcile-error.ts';
+import { nextArtifacts } from './newversion.ts';
+import type { Pass, PrefetchPolicyDependencies } from './pass.ts';
 
 const RETRY_MS = 30_000;
 
-export type PodTemplate = NonNullable<Deployment['spec']>['template'];
+type PodTemplate = NonNullable<Deployment['spec']>['template'];
 
 interface Workload extends KubeObject {
   spec?: { template?: PodTemplate | undefined } | undefined;
@@ -43,22 +47,83 @@ export function findAutoscaler(
   return found;
 }
 
-/** Whether a policy watches this autoscaler. */
+/**
+ * Whether a policy watches this autoscaler: the one that it names, the one of its target, or the one that KEDA made for its
+ * ScaledObject, which it owns (https://keda.sh/docs/latest/concepts/scaling-deployments/).
+ */
 export function concerns({ metadata, spec }: PrefetchPolicy, hpa: HorizontalPodAutoscaler): boolean {
   if (metadata.namespace !== hpa.metadata.namespace) {
     return false;
   }
-  const target = hpa.spec?.scaleTargetRef;
-  return spec.scaleTargetRef === undefined
-    ? hpa.metadata.name === spec.horizontalPodAutoscalerRef?.name
-    : target?.kind === spec.scaleTargetRef.kind && target.name === spec.scaleTargetRef.name;
+  const { scaleTargetRef } = spec;
+  if (scaleTargetRef === undefined) {
+    return hpa.metadata.name === spec.horizontalPodAutoscalerRef?.name;
+  }
+  const owners = scaleTargetRef.kind === 'ScaledObject' ? (hpa.metadata.ownerReferences ?? []) : [];
+  return [hpa.spec?.scaleTargetRef, ...owners].some(
+    (target) => target?.kind === scaleTargetRef.kind && target.name === scaleTargetRef.name,
+  );
+}
+
+/** What the next Pods of a target run, and with which Secret they pull it. */
+export interface TargetImages {
+  readonly images: readonly string[];
+  readonly pullSecret: string | undefined;
+}
+
+/**
+ * The images to warm: those that the policy lists, or what the next Pods of its target will run and, for a policy that warms
+ * new versions, what a rollout would have them run.
+ * @throws ReconcileError TargetForbidden, TargetNotFound
+ */
+export async function imagesToWarm(pass: Pass, deps: TargetDependencies): Promise<TargetImages> {
+  const { policy, hpa, signal } = pass;
+  if (policy.spec.images !== undefined) {
+    return { images: policy.spec.images, pullSecret: undefined };
+  }
+  const template = await readTemplate(deps.client, hpa, signal);
+  const running = resolve(template, policy, deps).map(({ image }) => image);
+  return {
+    images: [...new Set([...running, ...upcoming(template, policy, deps)])],
+    pullSecret: template.spec?.imagePullSecrets?.[0]?.name,
+  };
+}
+
+/**
+ * Those of them that are artifacts: they are known to stay, where a tag may be about to be converted.
+ * @throws ReconcileError TargetForbidden, TargetNotFound
+ */
+export async function artifactsToRun(pass: Pass, deps: TargetDependencies): Promise<readonly string[]> {
+  const { policy, hpa, signal } = pass;
+  if (policy.spec.images !== undefined) {
+    return policy.spec.images;
+  }
+  const template = await readTemplate(deps.client, hpa, signal);
+  const running = resolve(template, policy, deps).filter(({ acceleratedImage }) => acceleratedImage !== undefined);
+  return [...new Set([...running.map(({ image }) => image), ...upcoming(template, policy, deps)])];
+}
+
+type TargetDependencies = Pick<PrefetchPolicyDependencies, 'client' | 'clock' | 'images' | 'index'>;
+
+function resolve(
+  template: PodTemplate,
+  { metadata }: PrefetchPolicy,
+  { index, clock }: TargetDependencies,
+): readonly ResolvedImage[] {
+  return resolveTemplate(template, metadata.namespace, index, clock.now());
+}
+
+function upcoming(template: PodTemplate, { metadata, spec }: PrefetchPolicy, { images }: TargetDependencies): string[] {
+  const { initContainers = [], containers = [] } = template.spec ?? {};
+  const named = [...initContainers, ...containers].flatMap(({ image }) => (image === undefined ? [] : [image]));
+  return spec.triggers.newVersion ? nextArtifacts(named, images.listNamespace(metadata.namespace)) : [];
 }
 
 /**
  * The Pod template of the workload that an autoscaler scales.
  * @throws ReconcileError TargetForbidden, TargetNotFound
  */
-export async function readTemplate(
+async function readTemplate(
   client: KubeClient,
   hpa: HorizontalPodAutoscaler,
   signal: AbortSignal,

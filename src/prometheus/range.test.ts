@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { afterEach, test } from 'node:test';
-import { queryRange } from './prometheus.ts';
+import { queryRange } from './range.ts';
 
 const asked: URL[] = [];
 let stop: () => Promise<void> = async () => {};
@@ -15,11 +16,14 @@ afterEach(async () => {
 /** A Prometheus on loopback that gives this answer; returns its URL. */
 async function prometheus(answer: (url: URL) => { status?: number; body: string }): Promise<string> {
   const server = createServer((request, response) => {
-    const url = new URL(request.url ?? '', 'http://prometheus');
-    asked.push(url);
-    const { status = 200, body } = answer(url);
-    response.writeHead(status, { 'content-type': 'application/json' });
-    response.end(body);
+    void text(request).then((parameters) => {
+      const url = new URL(request.url ?? '', 'http://prometheus');
+      url.search = parameters;
+      asked.push(url);
+      const { status = 200, body } = answer(url);
+      response.writeHead(status, { 'content-type': 'application/json' });
+      response.end(body);
+    });
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -37,7 +41,7 @@ function matrix(...series: [number, string][][]): string {
 }
 
 function ask(url: string, to = 60_000, signal = AbortSignal.timeout(20_000)): ReturnType<typeof queryRange> {
-  return queryRange({ url, query: 'sum(rate(http_requests_total[1m]))', from: 0, to, stepMs: 15_000 }, signal);
+  return queryRange({ url }, { query: 'sum(rate(http_requests_total[1m]))', from: 0, to, stepMs: 15_000 }, signal);
 }
 
 test('a series is read by the range API, without what is no number', async () => {
@@ -74,11 +78,11 @@ test('what goes wrong is said with what to do', async () => {
   const cases: [{ status?: number; body: string }, RegExp][] = [
     [{ status: 400, body: '{"status":"error","error":"parse error"}' }, /answered 400 to the query: parse error/],
     [{ status: 502, body: '<html>' }, /answered 502 to the query: <html>/],
-    [{ body: '<html>' }, /something else than JSON; is --prometheus the address of its API\?/],
+    [{ body: '<html>' }, /something else than a query's result; is this the address of Prometheus' API\?/],
     [{ body: matrix([[0, '1']], [[0, '2']]) }, /gives 2 series, and a load is one: add them up by sum/],
     [{ body: matrix() }, /fewer than two points: look at sum/],
-    [{ body: '{"data":{"result":[{"values":["x"]}]}}' }, /a point that is not \[time, "value"\]/],
-    [{ body: ' '.repeat(9 * 1024 * 1024) }, /more than 8 MiB: ask for one series/],
+    [{ body: '{"data":{"resultType":"matrix","result":[{"values":["x"]}]}}' }, /points that are not \[time, "value"\]/],
+    [{ body: ' '.repeat(9 * 1024 * 1024) }, /more than 8192 KiB: ask for one series/],
   ];
   for (const [answer, error] of cases) {
     const url = await prometheus(() => answer);
@@ -87,7 +91,7 @@ test('what goes wrong is said with what to do', async () => {
   }
   stop = async () => {};
   await assert.rejects(ask('http://127.0.0.1:1'), /127\.0\.0\.1:1 could not be asked: /);
-  await assert.rejects(ask('prometheus:9090'), /is not a URL; give it one such as http/);
+  await assert.rejects(ask('prometheus:9090'), /is no address of Prometheus: give one such as http/);
 });
 
 test('it ends when it is told to', async () => {
