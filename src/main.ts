@@ -103,7 +103,7 @@ function program(signal: AbortSignal): Command {
     .option('--within <duration>', 'how long after a decision a scale-out counts as foreseen', '10m')
     .option('--train <share>', 'share of the load, from its start, that only the cron baseline sees', '0.5')
     .option('--tune', 'propose threshold and horizon by walking forward in time', false)
-    .option('--plot <path>', 'write an SVG')
+    .option('--plot <path>', 'write a plot: a PNG where the name ends in .png, else an SVG')
     .addOption(new Option('-o, --output <format>', 'what to write').choices(['text', 'json']).default('text'))
     .action(async (flags: BacktestCommandFlags) => {
       const { stdin, stdout } = process;

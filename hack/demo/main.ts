@@ -2,8 +2,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { runInFreshCluster } from '../cluster/fresh.ts';
 import { CLUSTER_TOOLS } from '../cluster/prepare.ts';
 import { prepareOperatorImage } from '../image/build.ts';
 import { ensurePackages } from '../tools/debian.ts';
@@ -44,16 +43,8 @@ try {
 }
 
 async function inFreshCluster(phases: string, options: string[]): Promise<void> {
-  const run = [join(ROOT, 'hack/cluster/run.ts'), '--fresh', '--name', 'demo', '--nodes', '2', ...options];
-  const child = spawn(
-    process.execPath,
-    [...run, '--', process.execPath, join(ROOT, 'hack/demo/inside.ts'), phases, output],
-    {
-      stdio: 'inherit',
-    },
-  );
-  const [code] = (await once(child, 'exit')) as [number | null];
-  if (code !== 0) throw new Error(`the demo failed (${code}); see above`);
+  const inside = join(import.meta.dirname, 'inside.ts');
+  await runInFreshCluster(['--name', 'demo', '--nodes', '2', ...options], [inside, phases, output]);
 }
 
 /** Prints what was measured so far, and writes it to demo.json. */

@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test';
 import type { BacktestReport } from './backtest-text.ts';
 import { runBacktestCommand } from './backtest.ts';
 import type { BacktestCommand } from './backtest.ts';
+import { pngOf } from './png.ts';
 
 let directory: string;
 before(async () => {
@@ -65,6 +66,18 @@ test('settings are proposed with the figures of windows that they were not chose
   const text = await run({ tune: true });
   assert.match(text, /walking forward: chosen on the window before, judged on this one/);
   assert.match(text, /proposed: triggers: \{autoscaler: \{threshold: "[\d.]+", horizon: \d+s\}\}/);
+});
+
+test('the plot is a PNG where its name says so, with its text', async () => {
+  const path = join(directory, 'plot.png');
+  await run({ plot: path });
+  const png = await readFile(path);
+  assert.deepEqual([...png.subarray(1, 4)].map((code) => String.fromCodePoint(code)).join(''), 'PNG');
+  assert.deepEqual([png.readUInt32BE(16), png.readUInt32BE(20)], [1200, 320]);
+  const text = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 60 20" font-family="sans-serif">';
+  const written = await pngOf(`${text}<text y="15">Pods</text></svg>`);
+  const empty = await pngOf(`${text}</svg>`);
+  assert.ok(written.length > empty.length, 'letters are drawn');
 });
 
 test('the plot is an SVG', async () => {

@@ -9,6 +9,7 @@ import { duration, parseBacktestFlags } from './backtest-options.ts';
 import type { BacktestFlags } from './backtest-options.ts';
 import { reportOfBacktest, renderBacktest } from './backtest-text.ts';
 import { queryRange } from '../prometheus/range.ts';
+import { pngOf } from './png.ts';
 
 /** Arguments of the `backtest` command. */
 export interface BacktestCommand extends BacktestFlags {
@@ -20,7 +21,7 @@ export interface BacktestCommand extends BacktestFlags {
   readonly start?: string | undefined;
   readonly end?: string | undefined;
   readonly step: string;
-  /** File for an SVG. */
+  /** File for a plot: a PNG where its name ends in .png, else an SVG. */
   readonly plot?: string | undefined;
   readonly output: 'text' | 'json';
   readonly stdin: NodeJS.ReadableStream;
@@ -38,7 +39,8 @@ export async function runBacktestCommand(command: BacktestCommand, signal: Abort
   const load = resample(await measurements(command, signal));
   const result = backtest(load, options);
   if (command.plot !== undefined) {
-    await writeFile(command.plot, plot(result), { signal });
+    const svg = plot(result);
+    await writeFile(command.plot, command.plot.endsWith('.png') ? await pngOf(svg) : svg, { signal });
   }
   const report = reportOfBacktest(result, options);
   command.stdout.write(
