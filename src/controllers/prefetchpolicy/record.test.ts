@@ -55,3 +55,17 @@ test('a day of false alarms is counted, and a few of them are kept', () => {
   assert.equal(status.history?.length, 20);
   assert.ok(JSON.stringify(status).length < 16_000);
 });
+
+test('ten thousand policies whose metrics flap for an hour decide seldom, and stay small', () => {
+  const statuses = Array.from({ length: 10_000 }, (): PrefetchPolicyStatus => ({}));
+  for (let round = 0; round < 60; round++) {
+    for (const [i, status] of statuses.entries()) {
+      pass(status, round, (round + i) % 2 === 0 ? SIGN : undefined);
+    }
+  }
+  for (const status of statuses) {
+    // One decision for each cooldown of five minutes, at most.
+    assert.ok((status.history?.length ?? 0) < 12);
+    assert.ok(JSON.stringify(status).length < 8000);
+  }
+});
