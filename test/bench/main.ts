@@ -24,9 +24,9 @@ for (const name of names.length === 0 ? BENCHMARKS : names) {
 }
 
 async function run(name: string): Promise<Figure[]> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, `${name}.ts`)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  // It ends with this process, and what it started with it.
+  const program = ['--pdeathsig', 'TERM', '--', process.execPath, join(import.meta.dirname, `${name}.ts`)];
+  const child = spawn('setpriv', program, { stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = once(child, 'exit');
   const figures: Figure[] = [];
   for await (const line of createInterface(child.stdout)) {
