@@ -19,6 +19,7 @@ const EVERYTHING_BELOW = [
   'dragonfly',
   'autoscaling',
   'rewriting',
+  'scaleout',
   'backtest',
   'config',
 ];
@@ -34,6 +35,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   dragonfly: ['registry'],
   autoscaling: [],
   rewriting: ['api', 'registry'],
+  scaleout: ['api'],
   backtest: ['autoscaling'],
   controllers: EVERYTHING_BELOW,
   webhook: EVERYTHING_BELOW,

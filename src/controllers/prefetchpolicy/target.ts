@@ -5,18 +5,30 @@ import { isForbidden, isNotFound } from '../../kube/errors.ts';
 import { daemonSets, deployments, replicaSets, statefulSets } from '../../kube/resources.ts';
 import type { Deployment, HorizontalPodAutoscaler, Resource } from '../../kube/resources.ts';
 import type { KubeObject } from '../../runtime/object.ts';
+import { concerns } from '../../scaleout/concerns.ts';
+import type { LabelSelector } from '../../scaleout/selector.ts';
 import { stalled, waiting } from '../reconcile-error.ts';
+
+export { concerns };
 
 const RETRY_MS = 30_000;
 
 export type PodTemplate = NonNullable<Deployment['spec']>['template'];
 
-interface Workload extends KubeObject {
-  spec?: { template?: PodTemplate | undefined } | undefined;
+/** What is read of a workload that an autoscaler scales. */
+export interface ScaledWorkload extends KubeObject {
+  spec?:
+    | {
+        template?: PodTemplate | undefined;
+        selector?: LabelSelector | undefined;
+        /** Of a StatefulSet only. */
+        ordinals?: { start?: number | undefined } | undefined;
+      }
+    | undefined;
 }
 
-/** Workloads whose Pod template the operator may read. */
-const READABLE: Readonly<Record<string, Resource<Workload>>> = {
+/** Workloads that the operator may read. */
+const READABLE: Readonly<Record<string, Resource<ScaledWorkload>>> = {
   Deployment: deployments,
   StatefulSet: statefulSets,
   ReplicaSet: replicaSets,
@@ -43,17 +55,6 @@ export function findAutoscaler(
   return found;
 }
 
-/** Whether a policy watches this autoscaler. */
-export function concerns({ metadata, spec }: PrefetchPolicy, hpa: HorizontalPodAutoscaler): boolean {
-  if (metadata.namespace !== hpa.metadata.namespace) {
-    return false;
-  }
-  const target = hpa.spec?.scaleTargetRef;
-  return spec.scaleTargetRef === undefined
-    ? hpa.metadata.name === spec.horizontalPodAutoscalerRef?.name
-    : target?.kind === spec.scaleTargetRef.kind && target.name === spec.scaleTargetRef.name;
-}
-
 /**
  * The Pod template of the workload that an autoscaler scales.
  * @throws ReconcileError TargetForbidden, TargetNotFound
@@ -63,6 +64,18 @@ export async function readTemplate(
   hpa: HorizontalPodAutoscaler,
   signal: AbortSignal,
 ): Promise<PodTemplate> {
+  return (await readWorkload(client, hpa, signal)).spec?.template ?? {};
+}
+
+/**
+ * The workload that an autoscaler scales.
+ * @throws ReconcileError TargetForbidden, TargetNotFound
+ */
+export async function readWorkload(
+  client: KubeClient,
+  hpa: HorizontalPodAutoscaler,
+  signal: AbortSignal,
+): Promise<ScaledWorkload> {
   const namespace = hpa.metadata.namespace ?? '';
   const { kind = '', name = '' } = hpa.spec?.scaleTargetRef ?? {};
   const label = `${kind} ${namespace}/${name}`;
@@ -74,8 +87,7 @@ export async function readTemplate(
     );
   }
   try {
-    const workload = await client.get(resource, { namespace, name }, signal);
-    return workload.spec?.template ?? {};
+    return await client.get(resource, { namespace, name }, signal);
   } catch (error) {
     if (isNotFound(error)) {
       throw waiting(
