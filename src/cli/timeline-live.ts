@@ -71,7 +71,13 @@ export async function followTimelines(o: FollowOptions, signal: AbortSignal): Pr
         throw new Error(`${gone} was deleted: there is nothing more to show`);
       }
       const all = podsOfTarget.store.list();
-      const replicaSets = await readReplicaSets(o.reader, facts.workload, namespace, all, facts.replicaSets);
+      const replicaSets = await readReplicaSets(o.reader, facts.workload, namespace, all, facts.replicaSets).catch(
+        (error: unknown) => {
+          // The next change asks again.
+          o.stderr.write(`slipstream: ${error instanceof Error ? error.message : String(error)}\n`);
+          return facts.replicaSets;
+        },
+      );
       facts = {
         ...facts,
         policy: newPolicy,

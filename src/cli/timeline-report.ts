@@ -36,6 +36,8 @@ export interface ScaleOutReport {
   /** Kind/name. */
   readonly target: string;
   readonly replicas?: { readonly from: number; readonly to: number };
+  /** Why a scale-out was foreseen. */
+  readonly reason?: string;
   readonly message?: string;
   readonly decidedAt?: string;
   readonly warmStartedAt?: string;
@@ -70,13 +72,14 @@ export function timelinesOf(facts: TimelineFacts, most: number, now: Date): read
 
 /** What `-o json` writes of a scale-out. */
 export function reportOfTimeline(timeline: Timeline, { policy, hpa, workload }: TimelineFacts): ScaleOutReport {
-  const { replicas, message, pods, notes } = timeline;
+  const { replicas, reason, message, pods, notes } = timeline;
   return {
     namespace: policy.metadata.namespace,
     prefetchPolicy: policy.metadata.name,
     horizontalPodAutoscaler: hpa.metadata.name,
     target: `${workload.kind}/${workload.name}`,
     ...(replicas === undefined ? {} : { replicas }),
+    ...(reason === undefined ? {} : { reason }),
     ...(message === undefined ? {} : { message }),
     ...at('decidedAt', timeline.decided),
     ...at('warmStartedAt', timeline.warmStarted),

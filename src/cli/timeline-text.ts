@@ -40,12 +40,12 @@ export function startOf({ decided, scaled }: Timeline): Instant | undefined {
 
 /** What happened in a scale-out, in the order of time; of its Pods the first and the last of each. */
 export function momentsOf(timeline: Timeline): readonly Moment[] {
-  const { decided, warmStarted, warmVerified, scaled, replicas, message, pods } = timeline;
+  const { decided, warmStarted, warmVerified, scaled, replicas, reason, message, pods } = timeline;
   const by = (moment: 'created' | 'ready'): readonly Instant[] => pods.flatMap((pod) => pod[moment] ?? []);
   const [last, lastReady] = [lastOf(by('created')), lastOf(by('ready'))];
   const added = replicas === undefined ? '' : `, ${replicas.from}→${replicas.to} replicas`;
   return inTime([
-    ['decided', decided, `threshold passed: ${message}`],
+    ['decided', decided, `scale-out foreseen, ${reason}: ${message}`],
     ['warmStarted', warmStarted, 'warm started'],
     ['warmVerified', warmVerified, 'warm verified'],
     ['scaled', scaled, `HorizontalPodAutoscaler scaled out${added}`],
@@ -95,12 +95,11 @@ function renderPods({ scaled, pods }: Timeline): readonly string[] {
   const node = Math.max(...shown.map((pod) => (pod.node ?? '').length));
   return [
     `  Pods, from the scale-out to ${span.toFixed(1)} s after it: ░ until pulled, ▓ until Ready, ● Ready`,
-    ...shown.map((pod) =>
-      [
-        `  ${pod.name.padEnd(name)}  ${(pod.node ?? '').padEnd(node)}  ${bar(pod, from, span)}`,
-        ...stepsOf(pod, from),
-      ].join('  '),
-    ),
+    ...shown
+      .map((pod) =>
+        [pod.name.padEnd(name), (pod.node ?? '').padEnd(node), bar(pod, from, span), wayOf(pod, from)].join('  '),
+      )
+      .map((line) => `  ${line}`),
     ...(pods.length > shown.length ? [`  and ${pods.length - shown.length} more`] : []),
   ];
 }
@@ -120,24 +119,19 @@ function bar({ created, pulled, started, ready, gone }: PodTimes, from: Instant 
   return (drawn + (ready === undefined ? '' : '●')).padEnd(BAR_WIDTH);
 }
 
-function stepsOf(pod: PodTimes, from: Instant | undefined): readonly string[] {
-  const { created, pulled, pull, started, ready, gone } = pod;
+function wayOf({ created, pulled, pull, ready, gone }: PodTimes, from: Instant | undefined): string {
   const took = secondsBetween(created, ready);
   return [
-    [
-      `created ${offset(from, created)}`,
-      ...(pulled === undefined ? [] : [pullOf(pull)]),
-      ...(started === undefined ? [] : [`started ${offset(from, started)}`]),
-      ready === undefined ? 'not Ready' : `Ready ${offset(from, ready)}`,
-      ...(took === undefined ? [] : [`took ${took.toFixed(1)} s`]),
-      ...(gone ? ['gone since'] : []),
-    ].join(', '),
-  ];
+    `created ${offset(from, created)}`,
+    ...(pulled === undefined ? [] : [pullOf(pull)]),
+    took === undefined ? 'not Ready' : `Ready after ${took.toFixed(1)} s`,
+    ...(gone ? ['gone since'] : []),
+  ].join(', ');
 }
 
 function pullOf(pull: PodTimes['pull']): string {
   if (pull?.present === true) {
-    return 'image was on the node';
+    return 'image on the node already';
   }
   return pull?.seconds === undefined ? 'image pulled' : `image pulled in ${pull.seconds.toFixed(1)} s`;
 }

@@ -9,7 +9,9 @@ export type Decision = NonNullable<PrefetchPolicyStatus['decision']>;
 export interface Timeline {
   /** When the threshold was passed, or another sign was seen. */
   readonly decided?: Instant;
-  /** What the sign was, for a person. */
+  /** Which sign it was, CamelCase. */
+  readonly reason?: string;
+  /** The same for a person. */
   readonly message?: string;
   readonly warmStarted?: Instant;
   readonly warmVerified?: Instant;
@@ -42,7 +44,7 @@ export function timelineOf({ decision, scaled: scaledAt, replicas, pods }: Timel
   const ordered = pods.map((pod) => inOrder(pod, scaled));
   return {
     ...(decided === undefined ? {} : { decided }),
-    ...(decision === undefined ? {} : { message: decision.message }),
+    ...(decision === undefined ? {} : { reason: decision.reason, message: decision.message }),
     ...(warmStarted === undefined ? {} : { warmStarted }),
     ...(warmVerified === undefined ? {} : { warmVerified }),
     ...(scaled === undefined ? {} : { scaled }),

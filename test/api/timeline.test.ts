@@ -187,7 +187,7 @@ describe('the time line of a scale-out on a real API server', () => {
       live.kill('SIGINT');
     }
     assert.deepEqual(await exited, [0, null]);
-    assert.match(written, /\n +\+0\.0 s {2}\d\d:\d\d:\d\d\.\d{3} {2}threshold passed: /);
+    assert.match(written, /\n +\+0\.0 s {2}\d\d:\d\d:\d\d\.\d{3} {2}scale-out foreseen, DesiredAboveCurrent: /);
     assert.match(written, /\n +\+\d+\.\d s {2}.{12} {2}warm started\n/);
     assert.match(written, /\n +\+\d+\.\d s {2}.{12} {2}warm verified\n/);
     assert.match(written, /\n +~\+\d+\.\d s {2}\d\d:\d\d:\d\d {6}HorizontalPodAutoscaler scaled out, 1→3 replicas\n/);
