@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
+import { load } from 'js-yaml';
 import { request } from 'undici';
 import type { PrefetchPolicy } from '../../src/api/v1alpha1/prefetchpolicy.ts';
 import type { ScaleOutReport } from '../../src/cli/timeline-report.ts';
@@ -25,6 +27,7 @@ const name = 'web';
 const ref = { namespace, name };
 const MERGE = 'application/merge-patch+json';
 const STATUS = { subresource: 'status' };
+const DOCS = new URL('../../docs/timeline.md', import.meta.url);
 
 describe('the time line of a scale-out on a real API server', () => {
   let operator: RunningOperator;
@@ -59,6 +62,8 @@ describe('the time line of a scale-out on a real API server', () => {
       metadata: ref,
       spec: {
         replicas: 1,
+        // A rollout takes no Pod away before another is Ready.
+        strategy: { rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
         selector: { matchLabels: labels },
         template: { metadata: { labels }, spec: { containers } },
       },
@@ -85,10 +90,10 @@ describe('the time line of a scale-out on a real API server', () => {
   }
 
   /** What kubelets do: pulls the images of all Pods and runs them, once there are as many. */
-  async function runPods(count: number): Promise<void> {
+  async function runPods(count: number, which: (pod: Pod) => boolean = () => true): Promise<void> {
     const list = async (): Promise<Pod[]> => (await operator.client.list(pods, { namespace })).items;
     await until(`there are ${count} Pods`, async () => (await list()).length === count);
-    for (const pod of (await list()).filter(({ status }) => status?.phase === 'Pending')) {
+    for (const pod of (await list()).filter((each) => each.status?.phase === 'Pending' && which(each))) {
       await runPod(pod);
     }
   }
@@ -151,6 +156,18 @@ describe('the time line of a scale-out on a real API server', () => {
   function timeline(...args: readonly string[]): Promise<Ran> {
     const env = { KUBECONFIG: operator.envtest.kubeconfig };
     return run(process.execPath, [MAIN, 'timeline', ...args], { env });
+  }
+
+  /** A user with these rules in every namespace; returns the kubeconfig. */
+  async function userWith(user: string, rules: readonly object[]): Promise<string> {
+    const { client, envtest } = operator;
+    const rbac = '/apis/rbac.authorization.k8s.io/v1';
+    const apiGroup = 'rbac.authorization.k8s.io';
+    await client.raw('POST', `${rbac}/clusterroles`, { body: { metadata: { name: user }, rules } });
+    const roleRef = { apiGroup, kind: 'ClusterRole', name: user };
+    const subjects = [{ apiGroup, kind: 'User', name: user }];
+    await client.raw('POST', `${rbac}/clusterrolebindings`, { body: { metadata: { name: user }, roleRef, subjects } });
+    return envtest.kubeconfigFor(user);
   }
 
   test('before the first scale-out, the command says what it waits for', async () => {
@@ -232,6 +249,70 @@ describe('the time line of a scale-out on a real API server', () => {
       assert.equal(items[0]?.pods[0]?.pullSeconds, 1.204);
       assert.ok((items[0]?.seconds.scaledToAllReady ?? -1) >= 0);
     }
+  });
+
+  test('Pods of a rollout in the middle of a scale-out do not count; --watch writes JSON at the end of each', async () => {
+    const env = { KUBECONFIG: operator.envtest.kubeconfig };
+    const args = [MAIN, 'timeline', `hpa/${name}`, '-n', namespace, '--watch', '-o', 'json'];
+    const live = spawn(process.execPath, args, { env });
+    let written = '';
+    live.stdout.setEncoding('utf8').on('data', (text: string) => (written += text));
+    const exited = once(live, 'exit');
+    const { items: before } = await operator.client.list(pods, { namespace });
+    try {
+      await until('the command watches', async () => (await podWatches()) > 0);
+      await scaleOut(3, 4);
+      const second = Math.floor(Date.now() / 1000);
+      // Of one second it could not be told what came first.
+      await until('the second is over', async () => Math.floor(Date.now() / 1000) > second);
+      const template = { metadata: { annotations: { rollout: '2' } } };
+      await operator.client.patch(deployments, ref, { spec: { template } }, MERGE);
+      const hash = 'pod-template-hash';
+      await runPods(5, ({ metadata }) => metadata.labels?.[hash] === before[0]?.metadata.labels?.[hash]);
+      await until('the scale-out is measured', async () => {
+        return (await metrics()).get('slipstream_scaleouts_total{result="ready"}') === 2;
+      });
+      await until('the command has written it', async () => written.includes('"scaledToAllReady"'));
+    } finally {
+      live.kill('SIGINT');
+    }
+    assert.deepEqual(await exited, [0, null]);
+    const report = JSON.parse(written) as ScaleOutReport;
+    const created = report.pods.map((pod) => pod.name);
+    assert.equal(created.length, 1);
+    assert.ok(before.every(({ metadata }) => !created.includes(metadata.name)));
+    assert.equal((await metrics()).get('slipstream_scaleout_phase_seconds_count{phase="pod_created_to_ready"}'), 3);
+    const later = await timeline(`deploy/${name}`, '-n', namespace, '-o', 'json');
+    const { items } = JSON.parse(later.stdout) as { items: ScaleOutReport[] };
+    assert.deepEqual(
+      items[0]?.pods.map((pod) => pod.name),
+      created,
+    );
+  });
+
+  test('the documented rights are enough, and a user without one is told which', async () => {
+    const [, yaml = ''] = /```yaml\n([\s\S]*?kind: ClusterRole\n[\s\S]*?)```/.exec(await readFile(DOCS, 'utf8')) ?? [];
+    const { rules } = load(yaml) as { rules: { resources: string[] }[] };
+    const all = await userWith('reader', rules);
+    const { code, stdout } = await timeline(`deploy/${name}`, '-n', namespace, '--kubeconfig', all);
+    assert.equal(code, 0);
+    assert.doesNotMatch(stdout, /you may not/);
+    const eventless = await userWith(
+      'eventless',
+      rules.filter(({ resources }) => !resources.includes('events')),
+    );
+    const without = await timeline(`deploy/${name}`, '-n', namespace, '--kubeconfig', eventless);
+    assert.match(
+      without.stdout,
+      /It is not known when the images were pulled: you may not list events\.events\.k8s\.io in/,
+    );
+    const podless = await userWith(
+      'podless',
+      rules.filter(({ resources }) => !resources.includes('pods')),
+    );
+    const refused = await timeline(`deploy/${name}`, '-n', namespace, '--kubeconfig', podless);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /^slipstream: you may not list pods in namespace team-a, .*: ask for that right\n$/);
   });
 
   test('what cannot be shown is an error that says what to do', async () => {
