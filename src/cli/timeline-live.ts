@@ -60,7 +60,9 @@ export async function followTimelines(o: FollowOptions, signal: AbortSignal): Pr
   printer.skip(timelinesOf(o.facts, FOLLOWED, o.clock.now()));
   let { facts } = o;
   try {
-    await Promise.all([policies, hpas, podsOfTarget, pulls].map((informer) => informer?.waitForSync(bounded)));
+    for (const informer of [policies, hpas, podsOfTarget, pulls]) {
+      await informer?.waitForSync(bounded);
+    }
     while (!signal.aborted) {
       const [newPolicy, newHpa] = [policies.store.list()[0], hpas.store.list()[0]];
       if (newPolicy === undefined || newHpa === undefined) {

@@ -240,7 +240,8 @@ describe('the Pods of a scale-out', () => {
 describe('decisions', () => {
   test('a false alarm is no scale-out, also while it is still the newest decision', () => {
     const wrong = decision({ scaledAt: undefined });
-    assert.deepEqual(decisionsOf({ decision: wrong, ...{ history: [{ ...wrong, outcome: 'FalseAlarm' }] } }), []);
+    const status = { decision: wrong, history: [{ ...wrong, outcome: 'FalseAlarm' }] };
+    assert.deepEqual(decisionsOf(status), []);
   });
 
   test('a decision that is in the history already counts once', () => {

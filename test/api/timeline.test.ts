@@ -224,8 +224,9 @@ describe('the time line of a scale-out on a real API server', () => {
     assert.equal(measured.get('slipstream_scaleout_lead_seconds_bucket{le="0"}'), 0);
     const line = operator.lines.map((text) => JSON.parse(text) as Record<string, unknown>);
     const [told] = line.filter(({ msg }) => String(msg).startsWith('scaled out 1→3: warm verified '));
-    assert.equal(told?.['horizontalPodAutoscaler'], 'team-a/web');
-    assert.equal((told?.['pods'] as unknown[]).length, 2);
+    assert.ok(told);
+    assert.equal(told['horizontalPodAutoscaler'], 'team-a/web');
+    assert.equal((told['pods'] as unknown[]).length, 2);
   });
 
   test('nothing of it is watched any more', async () => {
