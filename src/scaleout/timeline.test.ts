@@ -166,9 +166,13 @@ describe('phases', () => {
 });
 
 describe('the Pods of a scale-out', () => {
+  /** Adds more Pods than there are, so that it is not the number that leaves some out. */
+  const MANY = autoscaler({ desiredReplicas: 9 });
+
   test('those that were there before, and those of other owners, are none', () => {
     const timeline = newest({
       decision: decision(),
+      hpa: MANY,
       pods: { old: { created: '00:43' }, other: { created: '00:46', owner: 'uid-other-1' }, ...TWO },
     });
     assert.deepEqual(names(timeline), ['a', 'b']);
@@ -179,7 +183,11 @@ describe('the Pods of a scale-out', () => {
   });
 
   test('Pods that a rollout puts in place of others are none', () => {
-    const timeline = newest({ decision: decision(), pods: { ...TWO, c: { created: '00:51', owner: 'uid-web-2' } } });
+    const timeline = newest({
+      decision: decision(),
+      hpa: MANY,
+      pods: { ...TWO, c: { created: '00:51', owner: 'uid-web-2' } },
+    });
     assert.deepEqual(names(timeline), ['a', 'b']);
   });
 
@@ -321,6 +329,7 @@ describe('pulls', () => {
       pulledEvent('a', '20:00', 'Successfully pulled image "x" in 9s'),
       pulledEvent('a', '00:46', 'Successfully pulled image "x" in 2s'),
       pulledEvent('a', '00:49', 'Successfully pulled image "y" in 3s', 'proxy'),
+      pulledEvent('a', '30:00', 'Container image "x" already present on machine'),
     ]).get('uid-a');
     assert.deepEqual(pull, { at: { ms: Date.parse(at('00:49')), whole: true }, seconds: 5, present: false });
     const times = withPull(advance(undefined, newPod('a', { created: '00:45' }), undefined), pull);

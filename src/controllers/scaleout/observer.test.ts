@@ -264,22 +264,22 @@ test('only so many workloads are watched at the same time', async () => {
 });
 
 test('nothing is asked for a scale-in, a workload without a policy, a suspended one, or an autoscaler that is new', async () => {
-  await using w = await world({
-    policies: [
-      prefetchPolicy('web'),
-      prefetchPolicy('idle', { spec: { suspend: true, horizontalPodAutoscalerRef: { name: 'idle' } } }),
-    ],
-  });
-  w.scale('web', 3, 2);
+  const of = (name: string, more = {}): PrefetchPolicy =>
+    prefetchPolicy(name, { spec: { horizontalPodAutoscalerRef: { name }, ...more } });
+  await using w = await world({ policies: [of('web'), of('in'), of('new'), of('idle', { suspend: true })] });
+  w.scale('in', 3, 2);
   w.scale('other', 1, 2);
   w.scale('idle', 1, 2);
-  const object = horizontalPodAutoscaler('web', {
-    status: { lastScaleTime: at('00:45'), currentReplicas: 1, desiredReplicas: 3 },
-  });
+  const status = { lastScaleTime: at('00:45'), currentReplicas: 1, desiredReplicas: 3 };
+  const object = horizontalPodAutoscaler('new', { status });
   w.observer.autoscalerChanged({ type: 'added', object });
   w.observer.autoscalerChanged({ type: 'updated', old: object, object });
-  await w.clock.advance(1000);
-  assert.deepEqual([w.server.requests.length, w.results.length], [0, 0]);
+  w.scale('web', 1, 2);
+  await until('the Pods are watched', async () => w.watches.length === 1);
+  w.send(newPod('a', READY), 'ADDED');
+  await until('it is measured', async () => w.results.length === 1);
+  const read = w.server.requests.map(({ url }) => url).filter((url) => url.includes('/deployments/'));
+  assert.deepEqual(read, ['/apis/apps/v1/namespaces/team-a/deployments/web']);
 });
 
 test('what stops leading watches nothing any more, and lets scale-outs pass', async () => {
