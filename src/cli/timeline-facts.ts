@@ -6,12 +6,10 @@ import {
   statefulSets,
   type Event,
   type Pod,
-  type ReplicaSet,
   type Resource,
 } from '../kube/resources.ts';
 import type { KubeObject } from '../runtime/object.ts';
-import { recorded } from '../scaleout/instant.ts';
-import type { ReplicaSetFacts, Workload } from '../scaleout/members.ts';
+import { replicaSetFacts, type ReplicaSets, type Workload } from '../scaleout/members.ts';
 import { selectorText, type LabelSelector } from '../scaleout/selector.ts';
 import { needed, type Gap, type Reader } from './reader.ts';
 import type { Watched } from './timeline-target.ts';
@@ -27,7 +25,7 @@ export interface TimelineFacts extends Watched {
   readonly pods: readonly Pod[];
   /** Those of {@link PULLED}. */
   readonly events: readonly Event[] | 'Forbidden';
-  readonly replicaSets: ReadonlyMap<string, ReplicaSetFacts | 'Missing' | 'Forbidden'>;
+  readonly replicaSets: ReplicaSets;
   readonly gaps: readonly Gap[];
 }
 
@@ -77,8 +75,8 @@ export async function readReplicaSets(
   { kind }: Workload,
   namespace: string,
   of: readonly Pod[],
-  known: TimelineFacts['replicaSets'],
-): Promise<TimelineFacts['replicaSets']> {
+  known: ReplicaSets,
+): Promise<ReplicaSets> {
   const all = new Map(known);
   for (const { metadata } of kind === 'Deployment' ? of : []) {
     const owner = metadata.ownerReferences?.find(({ controller }) => controller === true);
@@ -91,7 +89,7 @@ export async function readReplicaSets(
           unknown: "whether its Pods are a rollout's; they are taken to be of the scale-out",
         },
       );
-      all.set(owner.uid, typeof found === 'string' ? found : factsOf(found));
+      all.set(owner.uid, typeof found === 'string' ? found : replicaSetFacts(found));
     }
   }
   return all;
@@ -120,9 +118,4 @@ async function readScaled(
   }
   const { metadata, spec } = found;
   return { workload: { kind, name, uid: metadata.uid ?? '', firstOrdinal: spec?.ordinals?.start }, selector };
-}
-
-function factsOf({ metadata }: ReplicaSet): ReplicaSetFacts {
-  const controller = metadata.ownerReferences?.find((reference) => reference.controller === true);
-  return { createdMs: recorded(metadata.creationTimestamp)?.ms ?? 0, owner: controller?.uid };
 }

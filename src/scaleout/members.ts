@@ -1,3 +1,5 @@
+import type { ReplicaSet } from '../kube/resources.ts';
+import { recorded } from './instant.ts';
 import type { PodTimes } from './pods.ts';
 
 /** How long after a scale-out a new Pod is taken for one of it. */
@@ -59,6 +61,12 @@ export function membersOf(
   const alive = members.filter(({ gone }) => !gone).slice(0, Math.max(0, most));
   const last = alive.at(-1);
   return alive.length < most || last === undefined ? members : members.slice(0, members.indexOf(last) + 1);
+}
+
+/** What matters of a ReplicaSet. */
+export function replicaSetFacts({ metadata }: ReplicaSet): ReplicaSetFacts {
+  const owner = metadata.ownerReferences?.find(({ controller }) => controller === true)?.uid;
+  return { createdMs: recorded(metadata.creationTimestamp)?.ms ?? 0, owner };
 }
 
 /** The earliest time of creation that a Pod of a scale-out may have, in milliseconds since the epoch. */

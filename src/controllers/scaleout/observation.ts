@@ -6,8 +6,14 @@ import { follow } from '../../runtime/abort.ts';
 import { jitteredBackoff } from '../../runtime/backoff.ts';
 import type { Clock, Timer } from '../../runtime/clock.ts';
 import { Reflector, type ListWatch } from '../../runtime/reflector.ts';
-import { recorded } from '../../scaleout/instant.ts';
-import { firstCreation, membersOf, SCALE_OUT_MS, type ReplicaSetFacts, type Workload } from '../../scaleout/members.ts';
+import {
+  firstCreation,
+  membersOf,
+  replicaSetFacts,
+  SCALE_OUT_MS,
+  type ReplicaSetFacts,
+  type Workload,
+} from '../../scaleout/members.ts';
 import { isComplete } from '../../scaleout/phases.ts';
 import { selectorText } from '../../scaleout/selector.ts';
 import { timelineOf, type Timeline } from '../../scaleout/timeline.ts';
@@ -74,6 +80,13 @@ export function createObservation(hpa: HorizontalPodAutoscaler, first: Step, o: 
   }
 
   async function run(end: () => void): Promise<void> {
+    let ended = false;
+    const finish = (): void => {
+      if (!ended) {
+        ended = true;
+        end();
+      }
+    };
     const unfollow = follow(stop, o.signal);
     let watching: Promise<void> | undefined;
     try {
@@ -85,9 +98,9 @@ export function createObservation(hpa: HorizontalPodAutoscaler, first: Step, o: 
         throw new Error(`${kind} ${namespace}/${name} has no label selector that its Pods could be watched by`);
       }
       watching = new Reflector({ listWatch: podsOf(selector), store: tracker, clock, log }).run(stop.signal);
-      await followSteps(workload);
+      await followSteps(workload, finish);
     } finally {
-      end();
+      finish();
       unfollow();
       retry?.cancel();
       stop.abort();
@@ -112,7 +125,7 @@ export function createObservation(hpa: HorizontalPodAutoscaler, first: Step, o: 
     }
   }
 
-  /** Lists no more than the times of the Pods that count, so that a large workload's Pods are never all in memory. */
+  /** Keeps of each page the Pods that count only, so that a large workload's Pods are never all in memory. */
   function podsOf(labelSelector: string): ListWatch<Pod> {
     const selectors = { namespace, labelSelector };
     return {
@@ -131,13 +144,15 @@ export function createObservation(hpa: HorizontalPodAutoscaler, first: Step, o: 
     };
   }
 
-  async function followSteps(workload: Workload): Promise<void> {
+  /** Calls `finish` in the same breath as it finds nothing left, so that nothing is added in between. */
+  async function followSteps(workload: Workload, finish: () => void): Promise<void> {
     while (open.length > 0) {
       await next();
       await learnReplicaSets(workload);
       open = open.filter((each) => goesOn(each, workload));
       tracker.forget(firstCreation(open[0]?.step.window.fromMs ?? 0));
     }
+    finish();
   }
 
   /** Waits for a change, or until the time of a scale-out is over. */
@@ -181,9 +196,8 @@ export function createObservation(hpa: HorizontalPodAutoscaler, first: Step, o: 
         continue;
       }
       try {
-        const { metadata } = await client.get(replicaSets, { namespace, name: owner.name }, stop.signal);
-        const controller = metadata.ownerReferences?.find((reference) => reference.controller === true);
-        known.set(uid, { createdMs: recorded(metadata.creationTimestamp)?.ms ?? 0, owner: controller?.uid });
+        const found = await client.get(replicaSets, { namespace, name: owner.name }, stop.signal);
+        known.set(uid, replicaSetFacts(found));
       } catch (error) {
         stop.signal.throwIfAborted();
         if (isNotFound(error) || isForbidden(error)) {
