@@ -5,6 +5,7 @@ import packageJson from '../package.json' with { type: 'json' };
 import type { BacktestFlags } from './cli/backtest-options.ts';
 import { runBacktestCommand } from './cli/backtest.ts';
 import { runExplainCommand } from './cli/command.ts';
+import { runTimelineCommand } from './cli/timeline.ts';
 import { loadConfig } from './config.ts';
 import { runConvertCommand } from './converter/command.ts';
 import { createLogger, LOG_LEVELS } from './observability/logger.ts';
@@ -83,6 +84,20 @@ function program(signal: AbortSignal): Command {
       await runExplainCommand({ target, ...flags, userAgent: USER_AGENT, clock: systemClock, stdin, stdout }, signal);
     });
   root
+    .command('timeline')
+    .description('show when what happened in a scale-out, from the decision to warm to the last Pod that was Ready')
+    .argument('<target>', 'what scales: pfp/NAME, hpa/NAME, deploy/NAME, sts/NAME or rs/NAME')
+    .option('-w, --watch', 'go on, and show each moment as it happens', false)
+    .option('--last <number>', 'how many scale-outs to show', '1')
+    .addOption(new Option('-o, --output <format>', 'what to write').choices(['text', 'json']).default('text'))
+    .option('-n, --namespace <name>', "namespace of the target; the context's without it")
+    .option('--context <name>', 'context of the kubeconfig')
+    .option('--kubeconfig <path>', 'kubeconfig file; without it the one of the environment')
+    .action(async (target: string, flags: TimelineFlags) => {
+      const { stdout, stderr } = process;
+      await runTimelineCommand({ target, ...flags, userAgent: USER_AGENT, clock: systemClock, stdout, stderr }, signal);
+    });
+  root
     .command('backtest')
     .description('say how well a PrefetchPolicy would have foreseen the scale-outs of a load of the past')
     .option('--metrics <path>', 'the load: a CSV file of time,value; - is standard input')
@@ -144,6 +159,15 @@ interface ExplainFlags {
   kubeconfig?: string;
   operatorNamespace: string;
   operatorName: string;
+}
+
+interface TimelineFlags {
+  watch: boolean;
+  last: string;
+  output: 'text' | 'json';
+  namespace?: string;
+  context?: string;
+  kubeconfig?: string;
 }
 
 interface BacktestCommandFlags extends BacktestFlags {

@@ -7,6 +7,8 @@ import type { Deployment, HorizontalPodAutoscaler, Resource } from '../../kube/r
 import { resolveTemplate } from '../../rewriting/template.ts';
 import type { ResolvedImage } from '../../rewriting/template.ts';
 import type { KubeObject } from '../../runtime/object.ts';
+import { concerns } from '../../scaleout/concerns.ts';
+import type { LabelSelector } from '../../scaleout/selector.ts';
 import { stalled, waiting } from '../reconcile-error.ts';
 import { nextArtifacts } from './newversion.ts';
 import type { Pass, PrefetchPolicyDependencies } from './pass.ts';
@@ -15,12 +17,20 @@ const RETRY_MS = 30_000;
 
 type PodTemplate = NonNullable<Deployment['spec']>['template'];
 
-interface Workload extends KubeObject {
-  spec?: { template?: PodTemplate | undefined } | undefined;
+/** What is read of a workload that an autoscaler scales. */
+export interface ScaledWorkload extends KubeObject {
+  spec?:
+    | {
+        template?: PodTemplate | undefined;
+        selector?: LabelSelector | undefined;
+        /** Of a StatefulSet only. */
+        ordinals?: { start?: number | undefined } | undefined;
+      }
+    | undefined;
 }
 
-/** Workloads whose Pod template the operator may read. */
-const READABLE: Readonly<Record<string, Resource<Workload>>> = {
+/** Workloads that the operator may read. */
+const READABLE: Readonly<Record<string, Resource<ScaledWorkload>>> = {
   Deployment: deployments,
   StatefulSet: statefulSets,
   ReplicaSet: replicaSets,
@@ -45,24 +55,6 @@ export function findAutoscaler(
     throw waiting(Reason.AutoscalerNotFound, `${wanted} does not exist; create it, or correct the spec`, RETRY_MS);
   }
   return found;
-}
-
-/**
- * Whether a policy watches this autoscaler: the one that it names, the one of its target, or the one that KEDA made for its
- * ScaledObject, which it owns (https://keda.sh/docs/latest/concepts/scaling-deployments/).
- */
-export function concerns({ metadata, spec }: PrefetchPolicy, hpa: HorizontalPodAutoscaler): boolean {
-  if (metadata.namespace !== hpa.metadata.namespace) {
-    return false;
-  }
-  const { scaleTargetRef } = spec;
-  if (scaleTargetRef === undefined) {
-    return hpa.metadata.name === spec.horizontalPodAutoscalerRef?.name;
-  }
-  const owners = scaleTargetRef.kind === 'ScaledObject' ? (hpa.metadata.ownerReferences ?? []) : [];
-  return [hpa.spec?.scaleTargetRef, ...owners].some(
-    (target) => target?.kind === scaleTargetRef.kind && target.name === scaleTargetRef.name,
-  );
 }
 
 /** What the next Pods of a target run, and with which Secret they pull it. */
@@ -128,6 +120,18 @@ async function readTemplate(
   hpa: HorizontalPodAutoscaler,
   signal: AbortSignal,
 ): Promise<PodTemplate> {
+  return (await readWorkload(client, hpa, signal)).spec?.template ?? {};
+}
+
+/**
+ * The workload that an autoscaler scales.
+ * @throws ReconcileError TargetForbidden, TargetNotFound
+ */
+export async function readWorkload(
+  client: KubeClient,
+  hpa: HorizontalPodAutoscaler,
+  signal: AbortSignal,
+): Promise<ScaledWorkload> {
   const namespace = hpa.metadata.namespace ?? '';
   const { kind = '', name = '' } = hpa.spec?.scaleTargetRef ?? {};
   const label = `${kind} ${namespace}/${name}`;
@@ -139,8 +143,7 @@ async function readTemplate(
     );
   }
   try {
-    const workload = await client.get(resource, { namespace, name }, signal);
-    return workload.spec?.template ?? {};
+    return await client.get(resource, { namespace, name }, signal);
   } catch (error) {
     if (isNotFound(error)) {
       throw waiting(
