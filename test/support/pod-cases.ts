@@ -398,6 +398,16 @@ export const LEFT_PODS: Readonly<Record<string, PodCase & { readonly reason: Ski
     },
     reason: SkipReason.PlatformNotCovered,
   },
+  'when all nodes that it may land on are of a region whose copy is not there yet': {
+    pod: webPod(SOURCE),
+    cluster: {
+      images: [
+        readyImage('web', SOURCE, { spec: { replicas: [{ region: 'eu', repository: 'registry.eu.test/web' }] } }),
+      ],
+      nodes: [capableNode('n1', { metadata: { labels: { 'topology.kubernetes.io/region': 'eu' } } })],
+    },
+    reason: SkipReason.ReplicaNotReady,
+  },
   'when it asks for another RuntimeClass': {
     pod: webPod(SOURCE, { spec: { runtimeClassName: 'kata' } }),
     reason: SkipReason.OtherRuntimeClass,
