@@ -29,6 +29,9 @@ const REASONS: Readonly<Record<RegistryErrorKind, { reason: ReplicateFailureReas
   Invalid: { reason: 'ReplicationFailed', permanent: true },
 };
 
+/** What a registry may say of an upload that it does not know any more. */
+const LOST: readonly RegistryErrorKind[] = ['NotFound', 'Invalid'];
+
 /** What is not there where it is read from. */
 const MISSING: Readonly<Record<Role, ReplicateFailureReason>> = {
   artifact: 'ArtifactMissing',
@@ -47,14 +50,22 @@ export async function explained<T>(doing: string, reading: Role | undefined, cal
       throw error;
     }
     const { reason, permanent } = REASONS[error.kind];
-    const missing = error.kind === 'NotFound' && reading !== undefined ? MISSING[reading] : reason;
+    if (reading === undefined) {
+      // Where the copy goes, an upload may have been lost, as by a registry that started again: the next one may do.
+      throw new ReplicateError(reason, `${doing}: ${error.message}`, permanent && !LOST.includes(error.kind), error);
+    }
+    const missing = error.kind === 'NotFound' ? MISSING[reading] : reason;
     throw new ReplicateError(missing, `${doing}: ${error.message}`, permanent, error);
   }
 }
 
-/** Whether the very same step is worth trying again at once: the network broke. */
+/** Whether the very same step is worth trying again at once: the network broke, or an upload was lost. */
 export function isPassing(error: unknown): boolean {
-  return error instanceof ReplicateError && error.reason === 'RegistryUnreachable';
+  return (
+    error instanceof ReplicateError &&
+    !error.permanent &&
+    (error.reason === 'RegistryUnreachable' || error.reason === 'ReplicationFailed')
+  );
 }
 
 /** The failure that an error amounts to. An error of no known kind is one of ours or of the machine, and may pass. */
