@@ -198,6 +198,16 @@ describe('a copy fails', () => {
     await fails('VerificationFailed', true, /digest/);
   });
 
+  test('when the rest of a blob that broke off is not what came before it, and the registry is not asked to keep it', async () => {
+    const [big] = artifact.platforms[0]?.manifest.layers ?? [];
+    const path = new RegExp(big?.digest ?? '');
+    near.fail({ method: 'GET', path, fault: 'corrupt' });
+    near.fail({ method: 'GET', path, fault: 'truncate', times: 1 });
+    await fails('VerificationFailed', true, /digest/);
+    const kept = far.requests.filter(({ method, query }) => method === 'PUT' && path.test(decodeURIComponent(query)));
+    assert.deepEqual(kept, []);
+  });
+
   test('when the registry says that it keeps the copy under another digest', async () => {
     far.fail({ method: 'PUT', path: /\/manifests\//, fault: 'lieAboutDigest' });
     const result = await run();

@@ -7,6 +7,7 @@ import { SOURCE_DIGEST_ANNOTATION } from '../../converter/nydus.ts';
 import type { Credentials } from '../../registry/auth.ts';
 import type { RegistryClient } from '../../registry/client.ts';
 import { RegistryError } from '../../registry/errors.ts';
+import type { RegistryErrorKind } from '../../registry/errors.ts';
 import type { Reference } from '../../registry/reference.ts';
 import { isIndex } from '../../registry/schema.ts';
 import type { Descriptor, Manifest } from '../../registry/schema.ts';
@@ -15,6 +16,9 @@ import { transient } from '../reconcile-error.ts';
 const PARALLEL_HEADS = 8;
 /** Blobs of a copy up to so many bytes are read. */
 const READ_WHOLE = 1024 * 1024;
+
+/** Answers that say nothing about a copy; any other is about what it is. */
+const UNSEEN: readonly RegistryErrorKind[] = ['Unauthorized', 'RateLimited', 'Unreachable'];
 
 export interface Expected {
   target: Reference;
@@ -73,7 +77,7 @@ export async function verifyArtifact(
 /**
  * Checks in its registry that a copy is all there: every manifest by digest, every blob in full size, and those that are
  * small, such as configs, by what is in them, which a registry that only says so cannot know.
- * @throws ReconcileError VerificationFailed; RegistryError as the registry client does, but never NotFound.
+ * @throws ReconcileError VerificationFailed; RegistryError where the registry did not let it be seen.
  */
 export async function verifyCopy(
   registry: RegistryClient,
@@ -113,9 +117,7 @@ export async function verifyCopy(
   try {
     await verifyDocument(digest);
   } catch (error) {
-    throw error instanceof RegistryError && (error.kind === 'NotFound' || error.kind === 'DigestMismatch')
-      ? copyFailure(error.message, error)
-      : error;
+    throw error instanceof RegistryError && !UNSEEN.includes(error.kind) ? copyFailure(error.message, error) : error;
   }
 }
 
