@@ -170,6 +170,17 @@ describe('the copies of an AcceleratedImage', () => {
     assert.equal((await conditionOf('Ready'))?.status, 'True');
   });
 
+  test('that failed are made again by themselves, by a Job of their own', async () => {
+    eu.fail({ path: new RegExp(name), fault: { answer: 503 } });
+    await accelerate([{ region: 'eu', repository: `${eu.host}/copies/${name}` }]);
+    await replicated('False ReplicationFailed');
+    eu.recover();
+    await replicated('True Replicated');
+    const names = (await copyJobs()).map(({ metadata }) => metadata.name).toSorted();
+    assert.deepEqual(names, [names[0], `${names[0]}-1`]);
+    assert.equal((await current()).status?.replicas?.[0]?.failures, undefined);
+  });
+
   test('to a place that is none say InvalidSpec, and which', async () => {
     await accelerate([{ region: 'eu', repository: `${eu.host}/UPPER` }]);
     assert.match(await replicated('False ReplicationFailed'), /UPPER.*lower case/);
@@ -180,16 +191,20 @@ describe('the copies of an AcceleratedImage', () => {
     await accelerate([{ region: 'eu', repository: `${eu.host}/copies/${name}` }], { interval: '10s' });
     await replicated('True Replicated');
     const before = (await current()).status?.artifact?.digest;
-    // The copy cannot go on: what there is, is of the old artifact.
-    eu.fail({ method: 'POST', fault: { answer: 503 } });
     primary.addImage(name, '1', { layers: [Buffer.from('moved')] });
     await until('the new artifact is Ready', async () => {
-      await runJobs(operator.client, namespace, [primary]);
+      await runJobs(operator.client, namespace, [primary], 'convert');
       const { status } = await current();
       return status?.artifact?.digest !== before && (await conditionOf('Ready'))?.status === 'True';
     });
-    assert.notEqual((await conditionOf('Replicated'))?.status, 'True');
+    assert.deepEqual(await statesOf(), { eu: 'Copying' });
+    assert.equal((await conditionOf('Replicated'))?.reason, 'ReplicationPending');
     assert.equal(await runsIn('eu'), 'ReplicaNotReady');
+
+    await replicated('True Replicated');
+    const { status } = await current();
+    assert.equal(eu.content.manifest(`copies/${name}`, '1-nydus')?.digest, status?.artifact?.digest);
+    assert.equal(await runsIn('eu'), `${eu.host}/copies/${name}:1-nydus`);
   });
 
   test('that vanish from their registry are found out about, and are made again', async () => {

@@ -19,15 +19,19 @@ const MERGE = 'application/merge-patch+json';
  * Does what a kubelet and the Job controller would do for the Jobs of a namespace, for as long as it is called again and
  * again: a conversion puts an artifact of the right annotations into its registry, a copy runs the real worker.
  * @param registries the doubles that artifacts are put into.
+ * @param kind of the Jobs to run; all when empty.
  * @returns the names of the Jobs that it brought to their end.
  */
 export async function runJobs(
   client: KubeClient,
   namespace: string,
   registries: readonly FaultyRegistry[],
+  kind: 'convert' | 'replicate' | '' = '',
 ): Promise<string[]> {
   const { items } = await client.list(jobs, { namespace });
-  const open = items.filter(({ status }) => status?.conditions === undefined);
+  const open = items.filter(
+    ({ metadata, status }) => metadata.name.startsWith(`slipstream-${kind}`) && status?.conditions === undefined,
+  );
   await Promise.all(open.map((job) => finish(client, job, work(job))));
   return open.map(({ metadata }) => metadata.name);
 
