@@ -46,7 +46,7 @@ async function accelerate(replicas: object[], source: object = {}): Promise<void
   await operator.client.create(acceleratedImages, {
     metadata: { namespace, name },
     spec: { source: { image: `${primary.host}/${name}:1`, ...source }, replicas },
-  } as never);
+  });
 }
 
 async function current(): Promise<AcceleratedImage> {

@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { randomUUID } from 'node:crypto';
 import { ConvertRequest } from '../../src/converter/options.ts';
 import type { ConvertSuccess } from '../../src/converter/result.ts';
 import { SOURCE_DIGEST_ANNOTATION } from '../../src/converter/nydus.ts';
@@ -67,11 +66,16 @@ function converted(text: string, registries: readonly FaultyRegistry[]): { ok: b
 }
 
 async function copied(request: string): Promise<{ ok: boolean; message: string }> {
-  const terminationMessage = join(tmpdir(), `termination-${randomUUID()}`);
-  const stdout = { write: () => undefined };
-  const command = { request, terminationMessage, userAgent: 'slipstream-test', logLevel: 'silent', stdout };
-  const code = await runReplicateCommand(command, new AbortController().signal);
-  return { ok: code === 0, message: await readFile(terminationMessage, 'utf8') };
+  const folder = await mkdtemp(join(tmpdir(), 'job-'));
+  try {
+    const terminationMessage = join(folder, 'termination-log');
+    const stdout = { write: () => undefined };
+    const command = { request, terminationMessage, userAgent: 'slipstream-test', logLevel: 'silent', stdout };
+    const code = await runReplicateCommand(command, new AbortController().signal);
+    return { ok: code === 0, message: await readFile(terminationMessage, 'utf8') };
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 }
 
 async function finish(
@@ -86,7 +90,7 @@ async function finish(
   await client.create(pods, {
     metadata: { ...ref, labels: template?.metadata?.labels },
     spec: template?.spec,
-  } as never);
+  });
   const terminated = { exitCode: ok ? 0 : 1, reason: ok ? 'Completed' : 'Error', message };
   const containerStatuses = [
     { name: container?.name, image: '', imageID: '', ready: false, restartCount: 0, state: { terminated } },
