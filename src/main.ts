@@ -10,6 +10,7 @@ import { loadConfig } from './config.ts';
 import { runConvertCommand } from './converter/command.ts';
 import { createLogger, LOG_LEVELS } from './observability/logger.ts';
 import { runOperator } from './operator.ts';
+import { runReplicateCommand } from './replication/command.ts';
 import { systemClock } from './runtime/clock.ts';
 
 const USER_AGENT = `slipstream/${packageJson.version}`;
@@ -64,6 +65,21 @@ function program(signal: AbortSignal): Command {
     .action(async (flags: ConvertFlags) => {
       const { logLevel } = root.opts<GlobalFlags>();
       process.exitCode = await runConvertCommand(
+        { ...flags, userAgent: USER_AGENT, logLevel, stdout: process.stdout },
+        signal,
+      );
+    });
+  root
+    .command('replicate')
+    .description("copy an artifact to a region's registry; the worker of a Job")
+    .requiredOption('--request <json>', 'what to copy, and to where')
+    .option('--artifact-config <path>', 'docker config with credentials for the artifact')
+    .option('--source-config <path>', 'docker config with credentials for the source')
+    .option('--replica-config <path>', 'docker config with credentials for where the copies go')
+    .option('--termination-message <path>', 'file for the result', '/dev/termination-log')
+    .action(async (flags: ReplicateFlags) => {
+      const { logLevel } = root.opts<GlobalFlags>();
+      process.exitCode = await runReplicateCommand(
         { ...flags, userAgent: USER_AGENT, logLevel, stdout: process.stdout },
         signal,
       );
@@ -148,6 +164,14 @@ interface ConvertFlags {
   sourceConfig?: string;
   targetConfig?: string;
   nydusImage: string;
+  terminationMessage: string;
+}
+
+interface ReplicateFlags {
+  request: string;
+  artifactConfig?: string;
+  sourceConfig?: string;
+  replicaConfig?: string;
   terminationMessage: string;
 }
 

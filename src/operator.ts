@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
-import { CONVERSION_LABEL, MANAGED_BY, MANAGED_BY_LABEL } from './api/v1alpha1/labels.ts';
+import { MANAGED_BY, MANAGED_BY_LABEL } from './api/v1alpha1/labels.ts';
 import type { AcceleratedImage, AcceleratedImageStatus } from './api/v1alpha1/acceleratedimage.ts';
 import type { PrefetchPolicy, PrefetchPolicyStatus } from './api/v1alpha1/prefetchpolicy.ts';
 import { History, sampleOf } from './autoscaling/history.ts';
@@ -319,7 +319,7 @@ function createCaches(
     runtimeClasses: informer(runtimeClasses),
     autoscalers: informer(horizontalPodAutoscalers),
     jobs: informer(jobs, { labelSelector: `${MANAGED_BY_LABEL}=${MANAGED_BY}` }),
-    pods: informer(pods, { labelSelector: CONVERSION_LABEL }),
+    pods: informer(pods, { labelSelector: `${MANAGED_BY_LABEL}=${MANAGED_BY}` }),
     tables: informer(rewriteTables),
     certificates: informer(secrets, { namespace, fieldSelector: `metadata.name=${certificateSecret}` }),
     webhookConfigurations: informer(mutatingWebhookConfigurations, {
