@@ -207,7 +207,7 @@ describe('a copy is known as an artifact', () => {
 
 test('a PrefetchPolicy warms the copy that the Pods of its target will run', () => {
   const index = indexOf({ images: [replicated()], nodes: TWO_REGIONS });
-  assert.equal(resolveTemplate(inRegion('eu'), 'team-a', index, NOW)[0]?.image, EU);
+  assert.equal(resolveTemplate(inRegion('eu'), 'team-a', index, NOW).images[0]?.image, EU);
 });
 
 describe('nodes', () => {

@@ -5,7 +5,7 @@ import { isForbidden, isNotFound } from '../../kube/errors.ts';
 import { daemonSets, deployments, replicaSets, statefulSets } from '../../kube/resources.ts';
 import type { Deployment, HorizontalPodAutoscaler, Resource } from '../../kube/resources.ts';
 import { resolveTemplate } from '../../rewriting/template.ts';
-import type { ResolvedImage } from '../../rewriting/template.ts';
+import type { ResolvedTemplate } from '../../rewriting/template.ts';
 import type { KubeObject } from '../../runtime/object.ts';
 import { concerns } from '../../scaleout/concerns.ts';
 import type { LabelSelector } from '../../scaleout/selector.ts';
@@ -57,10 +57,10 @@ export function findAutoscaler(
   return found;
 }
 
-/** What the next Pods of a target run, and with which Secret they pull it. */
+/** What the next Pods of a target run, and with which Secrets they pull it. */
 export interface TargetImages {
   readonly images: readonly string[];
-  readonly pullSecret: string | undefined;
+  readonly pullSecrets: readonly string[];
 }
 
 /**
@@ -71,14 +71,12 @@ export interface TargetImages {
 export async function imagesToWarm(pass: Pass, deps: TargetDependencies): Promise<TargetImages> {
   const { policy, hpa, signal } = pass;
   if (policy.spec.images !== undefined) {
-    return { images: policy.spec.images, pullSecret: undefined };
+    return { images: policy.spec.images, pullSecrets: [] };
   }
   const template = await readTemplate(deps.client, hpa, signal);
-  const running = resolve(template, policy, deps).map(({ image }) => image);
-  return {
-    images: [...new Set([...running, ...upcoming(template, policy, deps)])],
-    pullSecret: template.spec?.imagePullSecrets?.[0]?.name,
-  };
+  const { images, pullSecrets } = resolve(template, policy, deps);
+  const running = images.map(({ image }) => image);
+  return { images: [...new Set([...running, ...upcoming(template, policy, deps)])], pullSecrets };
 }
 
 /**
@@ -91,7 +89,8 @@ export async function artifactsToRun(pass: Pass, deps: TargetDependencies): Prom
     return policy.spec.images;
   }
   const template = await readTemplate(deps.client, hpa, signal);
-  const running = resolve(template, policy, deps).filter(({ acceleratedImage }) => acceleratedImage !== undefined);
+  const { images } = resolve(template, policy, deps);
+  const running = images.filter(({ acceleratedImage }) => acceleratedImage !== undefined);
   return [...new Set([...running.map(({ image }) => image), ...upcoming(template, policy, deps)])];
 }
 
@@ -101,7 +100,7 @@ function resolve(
   template: PodTemplate,
   { metadata }: PrefetchPolicy,
   { index, clock }: TargetDependencies,
-): readonly ResolvedImage[] {
+): ResolvedTemplate {
   return resolveTemplate(template, metadata.namespace, index, clock.now());
 }
 
