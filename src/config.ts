@@ -70,12 +70,12 @@ export const Config = z.strictObject({
   providers: z.array(ProviderSettings).default([]),
   prometheus: PrometheusSettings.optional(),
   conversion: z.strictObject({
-    /** Image of the conversion Jobs: the operator's own. */
+    /** Image of the Jobs: the operator's own. */
     image: z.string(),
     imagePullSecrets: z.array(z.string()).default([]),
-    /** Conversion Jobs that may run at once in the cluster. */
+    /** Conversion Jobs that may run at once in the cluster, and as many Jobs that copy to regions. */
     maxConcurrent: z.int().min(1).default(4),
-    /** Conversion Jobs that may read from one registry at once. */
+    /** Conversion Jobs that may read from one registry at once, and as many that copy to one. */
     maxConcurrentPerRegistry: z.int().min(1).default(2),
     /** Size limit of a Job's scratch volume. */
     workSizeLimit: z.string().default('20Gi'),

@@ -5,10 +5,12 @@ import packageJson from '../package.json' with { type: 'json' };
 import type { BacktestFlags } from './cli/backtest-options.ts';
 import { runBacktestCommand } from './cli/backtest.ts';
 import { runExplainCommand } from './cli/command.ts';
+import { runTimelineCommand } from './cli/timeline.ts';
 import { loadConfig } from './config.ts';
 import { runConvertCommand } from './converter/command.ts';
 import { createLogger, LOG_LEVELS } from './observability/logger.ts';
 import { runOperator } from './operator.ts';
+import { runReplicateCommand } from './replication/command.ts';
 import { systemClock } from './runtime/clock.ts';
 
 const USER_AGENT = `slipstream/${packageJson.version}`;
@@ -68,6 +70,21 @@ function program(signal: AbortSignal): Command {
       );
     });
   root
+    .command('replicate')
+    .description("copy an artifact to a region's registry; the worker of a Job")
+    .requiredOption('--request <json>', 'what to copy, and to where')
+    .option('--artifact-config <path>', 'docker config with credentials for the artifact')
+    .option('--source-config <path>', 'docker config with credentials for the source')
+    .option('--replica-config <path>', 'docker config with credentials for where the copies go')
+    .option('--termination-message <path>', 'file for the result', '/dev/termination-log')
+    .action(async (flags: ReplicateFlags) => {
+      const { logLevel } = root.opts<GlobalFlags>();
+      process.exitCode = await runReplicateCommand(
+        { ...flags, userAgent: USER_AGENT, logLevel, stdout: process.stdout },
+        signal,
+      );
+    });
+  root
     .command('explain')
     .description('say why a Pod runs accelerated images or does not, and what would have to change')
     .argument('[pod]', 'a Pod that exists, as pod/NAME')
@@ -81,6 +98,20 @@ function program(signal: AbortSignal): Command {
     .action(async (target: string | undefined, flags: ExplainFlags) => {
       const { stdin, stdout } = process;
       await runExplainCommand({ target, ...flags, userAgent: USER_AGENT, clock: systemClock, stdin, stdout }, signal);
+    });
+  root
+    .command('timeline')
+    .description('show when what happened in a scale-out, from the decision to warm to the last Pod that was Ready')
+    .argument('<target>', 'what scales: pfp/NAME, hpa/NAME, deploy/NAME, sts/NAME or rs/NAME')
+    .option('-w, --watch', 'go on, and show each moment as it happens', false)
+    .option('--last <number>', 'how many scale-outs to show', '1')
+    .addOption(new Option('-o, --output <format>', 'what to write').choices(['text', 'json']).default('text'))
+    .option('-n, --namespace <name>', "namespace of the target; the context's without it")
+    .option('--context <name>', 'context of the kubeconfig')
+    .option('--kubeconfig <path>', 'kubeconfig file; without it the one of the environment')
+    .action(async (target: string, flags: TimelineFlags) => {
+      const { stdout, stderr } = process;
+      await runTimelineCommand({ target, ...flags, userAgent: USER_AGENT, clock: systemClock, stdout, stderr }, signal);
     });
   root
     .command('backtest')
@@ -136,6 +167,14 @@ interface ConvertFlags {
   terminationMessage: string;
 }
 
+interface ReplicateFlags {
+  request: string;
+  artifactConfig?: string;
+  sourceConfig?: string;
+  replicaConfig?: string;
+  terminationMessage: string;
+}
+
 interface ExplainFlags {
   filename?: string;
   output: 'text' | 'json';
@@ -144,6 +183,15 @@ interface ExplainFlags {
   kubeconfig?: string;
   operatorNamespace: string;
   operatorName: string;
+}
+
+interface TimelineFlags {
+  watch: boolean;
+  last: string;
+  output: 'text' | 'json';
+  namespace?: string;
+  context?: string;
+  kubeconfig?: string;
 }
 
 interface BacktestCommandFlags extends BacktestFlags {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
-import { CONVERSION_LABEL, MANAGED_BY, MANAGED_BY_LABEL } from './api/v1alpha1/labels.ts';
+import { MANAGED_BY, MANAGED_BY_LABEL } from './api/v1alpha1/labels.ts';
 import type { AcceleratedImage, AcceleratedImageStatus } from './api/v1alpha1/acceleratedimage.ts';
 import type { PrefetchPolicy, PrefetchPolicyStatus } from './api/v1alpha1/prefetchpolicy.ts';
 import { History, sampleOf } from './autoscaling/history.ts';
@@ -15,6 +15,8 @@ import { keysForNode } from './controllers/prefetchpolicy/newnode.ts';
 import { keysForArtifact } from './controllers/prefetchpolicy/newversion.ts';
 import { createPrometheus, createProviders } from './controllers/prefetchpolicy/providers.ts';
 import { generationChanged } from './controllers/predicates.ts';
+import { scaleOutMetrics } from './controllers/scaleout/metrics.ts';
+import { createScaleOutObserver } from './controllers/scaleout/observer.ts';
 import { StatusWriter } from './controllers/status-writer.ts';
 import { listWatch, loadKubeClient } from './kube/client.ts';
 import type { KubeClient, Selectors } from './kube/client.ts';
@@ -167,6 +169,16 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
     enqueueAll(policyController, keysForNode(change, caches.policies.store.list(), clock.now())),
   );
 
+  const scaleOuts = createScaleOutObserver({
+    client,
+    policies: caches.policies.store,
+    metrics: scaleOutMetrics(metrics),
+    clock,
+    log,
+  });
+  caches.autoscalers.onChange((change) => scaleOuts.autoscalerChanged(change));
+  caches.policies.onChange(({ object }) => scaleOuts.policyChanged(object));
+
   const nodeController = new Controller({
     ...controllerOptions,
     name: 'node',
@@ -266,8 +278,8 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
   for (const informer of Object.values(caches).filter((each) => !idle.has(each))) {
     manager.add('cache', { name: informer.name, run: (s) => informer.run(s), ready: (s) => informer.waitForSync(s) });
   }
-  for (const controller of [imageController, policyController, nodeController, tableController]) {
-    manager.add('leader', controller);
+  for (const runnable of [imageController, policyController, nodeController, tableController, scaleOuts]) {
+    manager.add('leader', runnable);
   }
   if (!byPolicy) {
     manager.add('webhook', webhook);
@@ -307,7 +319,7 @@ function createCaches(
     runtimeClasses: informer(runtimeClasses),
     autoscalers: informer(horizontalPodAutoscalers),
     jobs: informer(jobs, { labelSelector: `${MANAGED_BY_LABEL}=${MANAGED_BY}` }),
-    pods: informer(pods, { labelSelector: CONVERSION_LABEL }),
+    pods: informer(pods, { labelSelector: `${MANAGED_BY_LABEL}=${MANAGED_BY}` }),
     tables: informer(rewriteTables),
     certificates: informer(secrets, { namespace, fieldSelector: `metadata.name=${certificateSecret}` }),
     webhookConfigurations: informer(mutatingWebhookConfigurations, {

@@ -148,6 +148,6 @@ export async function coldNode(node: ClusterNode): Promise<void> {
     if (performance.now() - since > TIMEOUT_MS) throw new Error(`${node.name} does not let go of ${left.join(', ')}`);
     await sleep(POLL_MS);
   }
-  await node.run(['sync']);
+  // What was deleted leaves no page behind, written back or not; this drops those of the programs that read it.
   await writeFile('/proc/sys/vm/drop_caches', '3');
 }

@@ -9,7 +9,7 @@ import { cpuSecondsPerRequest, sendRamp } from './load.ts';
 const NAMESPACE = 'default';
 const NAME = 'inference';
 const POLL_MS = 100;
-const RAMP_SECONDS = 200;
+const RAMP_SECONDS = 150;
 const SETTLE_MS = 300_000;
 /** CPU that the HorizontalPodAutoscaler wants each Pod to use: 60 % of 200m. */
 const TARGET_CORES = 0.12;
@@ -42,8 +42,8 @@ export async function driveScaleOut(client: KubeClient, cluster: Cluster): Promi
   const load = new AbortController();
   const loadStarted = Date.now();
   const sending = sendRamp({
-    from: atTarget * 0.5,
-    to: atTarget * 2.5,
+    from: atTarget * 0.75,
+    to: atTarget * 2.25,
     seconds: RAMP_SECONDS,
     addresses: () => targets,
     signal: load.signal,

@@ -75,6 +75,12 @@ export const kinds: Kind[] = [
         jsonPath: '.status.summary.took',
       },
       wide({
+        name: 'Copies',
+        type: 'string',
+        description: 'Copies for regions that are Ready, of all.',
+        jsonPath: '.status.summary.copies',
+      }),
+      wide({
         name: 'Digest',
         type: 'string',
         description: 'Digest of the artifact.',

@@ -5,6 +5,7 @@ import {
   PrefetchPolicyReason,
   READY,
   RECONCILING,
+  REPLICATED,
   STALLED,
   WARM,
 } from '../../src/api/v1alpha1/conditions.ts';
@@ -29,7 +30,7 @@ export interface ConditionDocs {
 export async function conditionDocs(): Promise<ConditionDocs> {
   const source = await readFile(CONDITIONS, 'utf8');
   return {
-    types: [READY, RECONCILING, STALLED, WARM].map((value) =>
+    types: [READY, RECONCILING, STALLED, REPLICATED, WARM].map((value) =>
       documented(source, `export const [A-Z]+ = '${value}'`, value),
     ),
     reasons: {

@@ -1,4 +1,4 @@
-import type { KubeClient } from '../kube/client.ts';
+import type { KubeClient, Selectors } from '../kube/client.ts';
 import { isForbidden, isNotFound } from '../kube/errors.ts';
 import type { Resource } from '../kube/resources.ts';
 import type { SkipReason } from '../rewriting/reasons.ts';
@@ -29,11 +29,12 @@ export interface Reader {
     ref: { readonly namespace?: string; readonly name: string },
     gap: Gap,
   ): Promise<T | 'Missing' | 'Forbidden'>;
-  /** Every object, of one namespace where one is named. Missing: the API server does not know the kind. */
+  /** Every object that the selectors choose, of one namespace where one is named. Missing: the API server does not know the kind. */
   list<T extends KubeObject>(
     resource: Resource<T>,
     namespace: string | undefined,
     gap: Gap,
+    selectors?: Omit<Selectors, 'namespace'>,
   ): Promise<readonly T[] | 'Missing' | 'Forbidden'>;
 }
 
@@ -57,21 +58,38 @@ export function createReader(client: KubeClient, signal: AbortSignal): Reader {
   return {
     gaps,
     get: (resource, ref, gap) => answered(client.get(resource, ref, signal), gap),
-    list: (resource, namespace, gap) => answered(listAll(client, resource, namespace, signal), gap),
+    list: (resource, namespace, gap, selectors = {}) =>
+      answered(listAll(client, resource, { ...selectors, namespace }, signal), gap),
   };
+}
+
+/**
+ * What is read by a right without which nothing can be told.
+ * @param right the right, such as `list pods in namespace shop`
+ * @throws Error naming it where the user does not have it
+ */
+export async function needed<T>(
+  right: string,
+  read: (gap: Gap) => Promise<T | 'Missing' | 'Forbidden'>,
+): Promise<T | 'Missing'> {
+  const found = await read({ right, unknown: 'anything' });
+  if (found === 'Forbidden') {
+    throw new Error(`you may not ${right}, and without that nothing can be told: ask for that right`);
+  }
+  return found;
 }
 
 async function listAll<T extends KubeObject>(
   client: KubeClient,
   resource: Resource<T>,
-  namespace: string | undefined,
+  selectors: Selectors,
   signal: AbortSignal,
 ): Promise<readonly T[]> {
   const items: T[] = [];
   let page: ListPage<T> | undefined;
   do {
     const next: { continue?: string } = page?.continue === undefined ? {} : { continue: page.continue };
-    page = await client.list(resource, { namespace, limit: PAGE_LIMIT, ...next }, signal);
+    page = await client.list(resource, { ...selectors, limit: PAGE_LIMIT, ...next }, signal);
     items.push(...page.items);
   } while (page.continue !== undefined);
   return items;

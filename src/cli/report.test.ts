@@ -98,6 +98,23 @@ describe('a Pod that exists', () => {
   });
 });
 
+test('an ephemeral container that runs the copy of a region is explained by the image that it was asked for', () => {
+  const region = { metadata: { labels: { 'topology.kubernetes.io/region': 'eu' } } };
+  const repository = 'registry.eu.test/web';
+  const image = `${repository}:1-nydus@${ARTIFACT_DIGEST}`;
+  const copied = readyImage('web', SOURCE, {
+    spec: { replicas: [{ region: 'eu', repository }] },
+    status: { replicas: [{ region: 'eu', hash: 'h', image, digest: ARTIFACT_DIGEST, state: 'Ready' }] },
+  });
+  const cluster = { images: [copied], nodes: [capableNode('n1', region)] };
+  const { pod } = admitted(webPod(SOURCE), cluster);
+  const { spec } = pod as { spec: object };
+  const running = { ...pod, spec: { ...spec, nodeName: 'n1', ephemeralContainers: [{ name: 'shell', image }] } };
+  const [web, shell] = reportOf(existingPod(running), facts(cluster), NOW).containers;
+  assert.deepEqual([web?.image, web?.runs, web?.artifact], [SOURCE, image, image]);
+  assert.deepEqual([shell?.image, shell?.runs, shell?.artifact], [SOURCE, image, image]);
+});
+
 describe('what may not be read', () => {
   const nodes = { right: 'list nodes', unknown: 'whether a node has Nydus', masks: SkipReason.NoCapableNode };
 

@@ -89,7 +89,11 @@ function explainSubject({ pod, namespace, exists }: Subject, { index, images }: 
 
 /** The original images of ephemeral containers, of which admission cannot leave a note. */
 function withSources(pod: object, images: readonly AcceleratedImage[]): object {
-  const sources = new Map(images.map(({ spec, status }) => [status?.artifact?.image, spec.source.image]));
+  const sources = new Map(
+    images.flatMap(({ spec, status }) =>
+      [status?.artifact, ...(status?.replicas ?? [])].map((made) => [made?.image, spec.source.image] as const),
+    ),
+  );
   const spec = fieldsOf(fieldsOf(pod)['spec']);
   const ephemeralContainers = itemsOf(spec['ephemeralContainers']).map((item) => {
     const container = fieldsOf(item);

@@ -1,8 +1,8 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { pino, type DestinationStream, type Logger } from 'pino';
-import { parseDockerConfig, type CredentialStore } from '../registry/auth.ts';
 import { RegistryClient } from '../registry/client.ts';
 import { convert } from './convert.ts';
+import { readCredentials } from './credentials.ts';
 import { ConvertError, failureOf } from './errors.ts';
 import { ConvertRequest } from './options.ts';
 import { encodeResult, exitCode, type ConvertResult } from './result.ts';
@@ -82,25 +82,5 @@ function parseRequest(text: string): ConvertRequest {
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new ConvertError('InvalidSpec', `the request is not valid: ${why}`, { cause: error });
-  }
-}
-
-async function readCredentials(path: string | undefined): Promise<CredentialStore | undefined> {
-  if (path === undefined) {
-    return undefined;
-  }
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new ConvertError('CredentialsMissing', `cannot read the docker config: ${why}`, { cause: error });
-  }
-  try {
-    return parseDockerConfig(text);
-  } catch (error) {
-    // The parser's message shows nothing of the text.
-    const why = error instanceof Error ? error.message : 'it is no docker config';
-    throw new ConvertError('CredentialsMissing', `${path}: ${why}`, { cause: error });
   }
 }

@@ -12,6 +12,9 @@ const Registry = z.strictObject({
   ca: z.string().optional(),
 });
 
+/** How to speak to registries, by host. A host that is not there is spoken to with HTTPS and the system's certificates. */
+export const Registries = z.record(z.string(), Registry);
+
 /** One conversion, as the controller asks a Job for it. */
 export const ConvertRequest = z.strictObject({
   /** The image to convert, by tag or by digest. */
@@ -30,8 +33,7 @@ export const ConvertRequest = z.strictObject({
   optionsHash: z.string().min(1).max(128),
   /** Folder for named pipes and file system trees (bootstraps), never for layers. */
   workDir: z.string().min(1),
-  /** How to speak to registries, by host. A host that is not there is spoken to with HTTPS and the system's certificates. */
-  registries: z.record(z.string(), Registry),
+  registries: Registries,
   /**
    * Earlier artifacts by reference, such as the one of the image's previous version: their layers are taken over where the
    * source layer and the options are the same. The artifact that the target tag names now is always considered.

@@ -74,8 +74,11 @@ export type ConvertFailure = z.infer<typeof ConvertFailure>;
 export const ConvertResult = z.discriminatedUnion('ok', [ConvertSuccess, ConvertFailure]);
 export type ConvertResult = z.infer<typeof ConvertResult>;
 
+/** How a worker's work ended. */
+export type Reported = { ok: true; [field: string]: unknown } | { ok: false; message: string; permanent: boolean };
+
 /** Exit code of the worker: 0 done, 1 failed and worth another attempt, 3 failed for good. */
-export function exitCode(result: ConvertResult): 0 | 1 | 3 {
+export function exitCode(result: Reported): 0 | 1 | 3 {
   if (result.ok) {
     return 0;
   }
@@ -83,7 +86,7 @@ export function exitCode(result: ConvertResult): 0 | 1 | 3 {
 }
 
 /** The result as JSON of at most {@link TERMINATION_MESSAGE_LIMIT} bytes; a failure's message is shortened to fit. */
-export function encodeResult(result: ConvertResult): string {
+export function encodeResult(result: Reported): string {
   const text = JSON.stringify(result);
   if (result.ok || Buffer.byteLength(text) <= TERMINATION_MESSAGE_LIMIT) {
     return text;

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import pRetry from 'p-retry';
 import type { Credentials } from './auth.ts';
@@ -13,6 +14,7 @@ import type { HttpRequest, HttpResponse, RegistryOptions, Timeouts } from './tra
 /** Attempts after the first one, for what may be repeated. */
 const RETRIES = 2;
 const RETRY_MAX_MS = 2_000;
+const PAUSE_MAX_MS = 10_000;
 const DOCUMENT_LIMIT = 64 * 1024;
 
 /** Who calls, and until when. */
@@ -111,6 +113,15 @@ export class Session {
         return again;
       },
     });
+  }
+
+  /**
+   * Waits before something is gone on with: twice as long each time.
+   * @param earlier how often it was waited for before.
+   */
+  async pause(earlier: number, { signal }: CallOptions): Promise<void> {
+    const wait = Math.min(this.#options.retryDelay * 2 ** earlier, PAUSE_MAX_MS);
+    await delay(wait, undefined, signal === undefined ? {} : { signal }).catch(() => signal?.throwIfAborted());
   }
 
   /** The Authorization that a registry currently takes, or undefined where it takes requests without. */

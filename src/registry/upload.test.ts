@@ -99,11 +99,11 @@ describe('an upload in chunks', () => {
     });
   }
 
-  test('is given up after four failures of one chunk, and cancelled', async () => {
+  test('is given up after seven failures of one chunk, and cancelled', async () => {
     const { registry, client, app } = await start();
     registry.fail({ method: 'PATCH', fault: { answer: 500 } });
     await assert.rejects(upload(client, app), { kind: 'Unreachable', status: 500 });
-    assert.equal(chunks(registry).length, 4);
+    assert.equal(chunks(registry).length, 7);
     assert.equal(registry.openUploads, 0);
   });
 

@@ -11,7 +11,8 @@ import { resolveLocation } from './transport.ts';
 const CHUNK_SIZE = 8 * 1024 * 1024;
 /** Most that a registry may want: chunks are held in memory. */
 const CHUNK_SIZE_MAX = 128 * 1024 * 1024;
-const RESUMES = 3;
+/** Breaks of one chunk that an upload gets over: enough for a registry that starts again. */
+const RESUMES = 6;
 const CANCEL_MS = 5_000;
 /** How fast a registry is expected to put a finished blob in its place, in bytes per millisecond: some copy it. */
 const COMMIT_RATE = 10_000;
@@ -136,14 +137,21 @@ class ChunkedUpload implements BlobUpload {
     this.#gatheredBytes = 0;
     const start = this.#sent;
     const end = start + chunk.length;
-    for (let resumes = 0; this.#sent < end; resumes += 1) {
+    for (let breaks = 0, unsure = false; this.#sent < end;) {
       try {
-        await this.#patch(chunk.subarray(this.#sent - start));
+        if (unsure) {
+          this.#sent = await this.#askProgress(start, end);
+          unsure = false;
+        } else {
+          await this.#patch(chunk.subarray(this.#sent - start));
+        }
       } catch (error) {
-        if (!isResumable(error) || resumes === RESUMES) {
+        if (!isResumable(error) || breaks === RESUMES) {
           throw error;
         }
-        this.#sent = await this.#askProgress(start, end);
+        await this.#session.pause(breaks, this.#call);
+        breaks += 1;
+        unsure = true;
       }
     }
   }

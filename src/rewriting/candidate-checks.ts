@@ -1,4 +1,4 @@
-import { pullSecretFor } from './candidates.ts';
+import { copyFor, pullableFor, pullSecretFor } from './candidates.ts';
 import { nameOf, type CandidateInput, type Check } from './check.ts';
 import { SkipReason, type Finding } from './reasons.ts';
 
@@ -10,6 +10,7 @@ export const CANDIDATE_CHECKS: readonly Check<CandidateInput>[] = [
   artifactOutdated,
   digestDiffers,
   platformNotCovered,
+  replicaNotReady,
   pullSecretOutOfReach,
 ];
 
@@ -71,9 +72,21 @@ function platformNotCovered({ candidate, landing }: CandidateInput): Finding | u
       };
 }
 
+/** The artifact itself would do, but from far away, and maybe over a link that is not meant for it. */
+function replicaNotReady({ candidate, landing }: CandidateInput): Finding | undefined {
+  const copy = copyFor(candidate, landing);
+  return copy === undefined || copy.ready
+    ? undefined
+    : {
+        reason: SkipReason.ReplicaNotReady,
+        message: `the copy of AcceleratedImage ${nameOf(candidate)} for the region ${copy.region} is not Ready: ${copy.because}`,
+      };
+}
+
 /** A Secret cannot be used from another namespace; one of the same name in the Pod's own is taken for a copy of it. */
-function pullSecretOutOfReach({ pod, candidate, reference, namespace }: CandidateInput): Finding | undefined {
-  const secret = pullSecretFor(candidate, reference);
+function pullSecretOutOfReach(input: CandidateInput): Finding | undefined {
+  const { pod, candidate, namespace } = input;
+  const secret = secretOf(input);
   return secret === undefined || candidate.namespace === namespace || pod.pullSecrets.includes(secret)
     ? undefined
     : {
@@ -84,8 +97,9 @@ function pullSecretOutOfReach({ pod, candidate, reference, namespace }: Candidat
       };
 }
 
-function pullSecretMissing({ pod, candidate, reference }: CandidateInput): Finding | undefined {
-  const secret = pullSecretFor(candidate, reference);
+function pullSecretMissing(input: CandidateInput): Finding | undefined {
+  const { pod, candidate } = input;
+  const secret = secretOf(input);
   return secret === undefined || pod.pullSecrets.includes(secret)
     ? undefined
     : {
@@ -94,4 +108,8 @@ function pullSecretMissing({ pod, candidate, reference }: CandidateInput): Findi
           `the artifact of AcceleratedImage ${nameOf(candidate)} is in another registry, and the running Pod lacks ` +
           `imagePullSecrets ${secret}, which pulls from there`,
       };
+}
+
+function secretOf({ candidate, reference, landing }: CandidateInput): string | undefined {
+  return pullSecretFor(pullableFor(candidate, landing), reference);
 }

@@ -2,17 +2,35 @@ import type { AcceleratedImage } from '../api/v1alpha1/acceleratedimage.ts';
 import { READY } from '../api/v1alpha1/conditions.ts';
 import { formatReference, parseReference, type Reference } from '../registry/reference.ts';
 import { durationMs } from '../api/v1alpha1/duration.ts';
+import type { Landing } from './nodes.ts';
 import { nodePlatform } from './platforms.ts';
 
-/** A verified artifact, as Pods are given it. */
-export interface Artifact {
+/** A verified image, as Pods are given it: an artifact, or a region's copy of it. */
+export interface Pullable {
   /** `repository:tag@sha256:…`. */
   readonly image: string;
   /** What Pods name that run it already, see {@link digestKey}. */
   readonly key: string;
   readonly registry: string;
+  /** Secret of the namespace of its AcceleratedImage that can pull it. */
+  readonly pullSecret: string | undefined;
+}
+
+/** A verified artifact. */
+export interface Artifact extends Pullable {
   readonly sourceDigest: string;
   readonly platforms: ReadonlySet<string>;
+}
+
+/** The copy of an artifact for the Pods of one region. */
+export interface Copy {
+  readonly region: string;
+  /** Verified, of the artifact that is current, and where the spec wants it. */
+  readonly ready: boolean;
+  /** What there is of it; it may be on its way yet, or of an older artifact. */
+  readonly pullable: Pullable | undefined;
+  /** Why it is not ready. */
+  readonly because: string;
 }
 
 /** An AcceleratedImage with everything parsed that an admission asks of it. */
@@ -29,13 +47,15 @@ export interface Candidate {
   /** Why it is not ready; undefined when it is. */
   readonly notReady: string | undefined;
   readonly artifact: Artifact | undefined;
+  /** By region, for those that the spec wants a copy in. */
+  readonly copies: ReadonlyMap<string, Copy>;
   /** What the source was last resolved to. */
   readonly sourceDigest: string | undefined;
   /** Milliseconds since the epoch after which the tag counts as stale; infinite for what cannot go stale. */
   readonly staleAfter: number;
-  /** Secret of its namespace that can pull the artifact. */
-  readonly pullSecret: string | undefined;
 }
+
+type Replica = NonNullable<NonNullable<AcceleratedImage['status']>['replicas']>[number];
 
 /** A tag may move as often as it likes within two intervals; beyond that, what it names is not known. */
 const FRESH_INTERVALS = 2;
@@ -59,9 +79,24 @@ export function referenceOf(text: string): Reference | undefined {
   }
 }
 
-/** The Secret that pulls the artifact from a registry which the original does not come from, in the namespace of the object. */
-export function pullSecretFor({ artifact, pullSecret }: Candidate, original: Reference): string | undefined {
-  return artifact !== undefined && artifact.registry !== original.registry ? pullSecret : undefined;
+/**
+ * What a Pod gets: the copy of the region that it can only land in, where the AcceleratedImage wants one there, else the
+ * artifact itself. Undefined while the one or the other is not there.
+ */
+export function pullableFor(candidate: Candidate, landing: () => Pick<Landing, 'region'>): Pullable | undefined {
+  const copy = copyFor(candidate, landing);
+  return copy === undefined ? candidate.artifact : copy.ready ? copy.pullable : undefined;
+}
+
+/** The copy that a Pod has to run, ready or not; undefined where it is to run the artifact itself. */
+export function copyFor({ copies }: Candidate, landing: () => Pick<Landing, 'region'>): Copy | undefined {
+  const region = copies.size === 0 ? undefined : landing().region;
+  return region === undefined ? undefined : copies.get(region);
+}
+
+/** The Secret that pulls an image from a registry which the original does not come from, in the namespace of the object. */
+export function pullSecretFor(pullable: Pullable | undefined, original: Reference): string | undefined {
+  return pullable?.registry === original.registry ? undefined : pullable?.pullSecret;
 }
 
 /** Parses an AcceleratedImage; undefined where its source is no image reference, so that no Pod can name it. */
@@ -72,7 +107,7 @@ export function candidateOf(image: AcceleratedImage): Candidate | undefined {
     return undefined;
   }
   const status = statusFor(source, image);
-  const artifact = artifactOf(status);
+  const artifact = artifactOf(image, status);
   const sourceDigest = source.digest ?? status?.source?.digest;
   const digests = new Set([sourceDigest, artifact?.sourceDigest].filter((digest) => digest !== undefined));
   return {
@@ -87,9 +122,9 @@ export function candidateOf(image: AcceleratedImage): Candidate | undefined {
     never: spec.rewrite.policy === 'Never',
     notReady: notReadyBecause(image, artifact),
     artifact,
+    copies: copiesOf(image, status),
     sourceDigest,
     staleAfter: staleAfter(source, image),
-    pullSecret: (spec.target.pushSecretRef ?? spec.source.pullSecretRef)?.name,
   };
 }
 
@@ -99,20 +134,65 @@ function statusFor(source: Reference, { status }: AcceleratedImage): Accelerated
   return resolved !== undefined && formatReference(resolved) === formatReference(source) ? status : undefined;
 }
 
-function artifactOf(status: AcceleratedImage['status']): Artifact | undefined {
+function artifactOf({ spec }: AcceleratedImage, status: AcceleratedImage['status']): Artifact | undefined {
   const artifact = status?.artifact;
-  const reference = artifact === undefined ? undefined : referenceOf(artifact.image);
-  if (artifact === undefined || reference?.digest === undefined || reference.digest !== artifact.digest) {
-    // Never hand out what is not pinned to the digest that was verified.
+  const pullable = artifact === undefined ? undefined : pullableOf(artifact, pullSecretOf(spec));
+  if (artifact === undefined || pullable === undefined) {
     return undefined;
   }
   return {
-    image: artifact.image,
-    key: digestKey(reference, reference.digest),
-    registry: reference.registry,
+    ...pullable,
     sourceDigest: artifact.sourceDigest,
     platforms: new Set(artifact.platforms.map(({ platform }) => nodePlatform(platform))),
   };
+}
+
+/** Undefined where it is not pinned to the digest that was verified: such is never handed out. */
+function pullableOf(
+  { image, digest }: { image: string; digest: string },
+  pullSecret: string | undefined,
+): Pullable | undefined {
+  const reference = referenceOf(image);
+  return reference?.digest === digest
+    ? { image, key: digestKey(reference, digest), registry: reference.registry, pullSecret }
+    : undefined;
+}
+
+function copiesOf({ spec }: AcceleratedImage, status: AcceleratedImage['status']): ReadonlyMap<string, Copy> {
+  return new Map(
+    (spec.replicas ?? []).map(({ region, repository, pushSecretRef }) => {
+      const replica = status?.replicas?.find((each) => each.region === region);
+      const pullable =
+        replica === undefined ? undefined : pullableOf(replica, pushSecretRef?.name ?? pullSecretOf(spec));
+      return [region, { region, pullable, ...stateOf(replica, pullable, repository, status?.artifact?.digest) }];
+    }),
+  );
+}
+
+function stateOf(
+  replica: Replica | undefined,
+  pullable: Pullable | undefined,
+  repository: string,
+  artifactDigest: string | undefined,
+): Pick<Copy, 'ready' | 'because'> {
+  if (replica === undefined || pullable === undefined || !isIn(repository, replica.image)) {
+    return { ready: false, because: 'it is not begun' };
+  }
+  if (replica.digest !== artifactDigest) {
+    return { ready: false, because: 'it is of an older artifact' };
+  }
+  const because = [replica.state, replica.reason].filter((text) => text !== undefined).join(', ');
+  return { ready: replica.state === 'Ready', because };
+}
+
+/** Whether an image is of a repository: the status may be about one that the spec named before. */
+function isIn(repository: string, image: string): boolean {
+  const [wanted, actual] = [referenceOf(repository), referenceOf(image)];
+  return wanted?.registry === actual?.registry && wanted?.repository === actual?.repository;
+}
+
+function pullSecretOf({ target, source }: AcceleratedImage['spec']): string | undefined {
+  return (target.pushSecretRef ?? source.pullSecretRef)?.name;
 }
 
 function notReadyBecause({ metadata, status }: AcceleratedImage, artifact: Artifact | undefined): string | undefined {

@@ -61,7 +61,7 @@ export class ImageIndex {
     return (tag === undefined ? undefined : this.#byImage.get(placeOf(namespace, tagKey(reference)))) ?? [];
   }
 
-  /** The oldest object of one namespace whose artifact an image is, which only a digest can tell. */
+  /** The oldest object of one namespace whose artifact, or a region's copy of it, an image is, which only a digest can tell. */
   findArtifact(namespace: string, reference: Reference): Candidate | undefined {
     const { digest } = reference;
     return digest === undefined
@@ -80,10 +80,12 @@ function artifactPlaceOf(namespace: string, key: string): string {
   return `${namespace} artifact ${key}`;
 }
 
-function placesOf({ namespace, keys, artifact }: Candidate): readonly string[] {
+function placesOf({ namespace, keys, artifact, copies }: Candidate): readonly string[] {
+  // A Pod that runs a copy runs it whatever became of the copy since.
+  const made = [artifact, ...[...copies.values()].map(({ pullable }) => pullable)].filter((each) => each !== undefined);
   return [
     ...keys.map((key) => placeOf(namespace, key)),
-    ...(artifact === undefined ? [] : [artifactPlaceOf(namespace, artifact.key)]),
+    ...new Set(made.map(({ key }) => artifactPlaceOf(namespace, key))),
   ];
 }
 

@@ -1,4 +1,4 @@
-import { NODE_CAPABLE_LABEL } from '../api/v1alpha1/labels.ts';
+import { NODE_CAPABLE_LABEL, REGION_LABEL } from '../api/v1alpha1/labels.ts';
 import type { Node } from '../kube/resources.ts';
 import { matchesTerm, namesOf, type Term } from './affinity.ts';
 import { offeredBy, offers, type Devices } from './devices.ts';
@@ -40,6 +40,8 @@ export interface Landing {
   readonly usable: number;
   /** Platforms of the nodes with the handler that its constraints allow, whatever state they are in. */
   readonly platforms: ReadonlySet<string>;
+  /** Region of these nodes, whatever state they are in; undefined where they are of several, or one of them is of none. */
+  readonly region: string | undefined;
   /** A node that its constraints allow and that lacks the handler, or that the RuntimeClass excludes for good. */
   readonly incapable: string | undefined;
 }
@@ -158,6 +160,7 @@ function summarise(
   // The capable label comes and goes with the node's readiness.
   const lasting = new Map([...classSelector].filter(([key]) => key !== NODE_CAPABLE_LABEL));
   const platforms = new Set<string>();
+  const regions = new Set<string | undefined>();
   let usable = 0;
   let incapable: string | undefined;
   for (const node of nodes) {
@@ -169,11 +172,13 @@ function summarise(
       continue;
     }
     platforms.add(node.platform);
+    regions.add(node.labels.get(REGION_LABEL));
     if (node.ready && hasLabels(node, classSelector) && takes(node, constraints)) {
       usable += 1;
     }
   }
-  return { usable, platforms, incapable };
+  const [region] = regions.size === 1 ? regions : [];
+  return { usable, platforms, region, incapable };
 }
 
 /** Whether the Pod may run on the node in some state of it: a node that is only cordoned or not Ready may take it later. */

@@ -37,6 +37,8 @@ export const SkipReason = {
   PullSecretMissing: 'PullSecretMissing',
   /** The Pod may land on a capable node of a platform that the artifact lacks. */
   PlatformNotCovered: 'PlatformNotCovered',
+  /** All nodes that the Pod may land on are of a region that is to have a copy of its own, and that is not verified yet. */
+  ReplicaNotReady: 'ReplicaNotReady',
   /** The Pod asks for another RuntimeClass or runtime handler. */
   OtherRuntimeClass: 'OtherRuntimeClass',
   /** The configured RuntimeClass does not exist, or has another handler: a Pod that names it would be rejected. */

@@ -85,6 +85,12 @@ export const REMEDIES: Readonly<Record<SkipReason, Remedy>> = {
       'from those nodes by a nodeSelector on kubernetes.io/arch.',
     event: 'Warning',
   },
+  [SkipReason.ReplicaNotReady]: {
+    text:
+      'Wait for the copy. Where it does not come to an end, status.replicas of the AcceleratedImage says why. Without the ' +
+      'region in spec.replicas, its Pods run the artifact itself.',
+    event: 'Normal',
+  },
   [SkipReason.OtherRuntimeClass]: {
     text:
       'Take runtimeClassName, and the annotation io.containerd.cri.runtime-handler, out of the Pod template: a Pod has ' +

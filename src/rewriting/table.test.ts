@@ -73,6 +73,7 @@ describe('there is no entry', () => {
     SkipReason.TagStale,
     SkipReason.ArtifactOutdated,
     SkipReason.PlatformNotCovered,
+    SkipReason.ReplicaNotReady,
     SkipReason.RuntimeClassMissing,
     SkipReason.NodeNotCapable,
   ];

@@ -71,7 +71,8 @@ function entryOf(key: string, namespace: string, index: RewriteIndex, now: Date)
     return undefined;
   }
   const notFor = [...PROBES]
-    .filter(([, constraints]) => probe(constraints).rewrites.length === 0)
+    // Tolerations may lead into other regions too, whose Pods run another copy.
+    .filter(([, constraints]) => probe(constraints).rewrites[0]?.image !== rewrite.image)
     .map(([name]) => name);
   const [pullSecret] = pullSecrets;
   return {

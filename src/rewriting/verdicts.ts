@@ -1,4 +1,4 @@
-import { pullSecretFor, referenceOf, type Artifact, type Candidate } from './candidates.ts';
+import { pullableFor, pullSecretFor, referenceOf, type Candidate, type Pullable } from './candidates.ts';
 import { firstFinding, type CandidateInput, type Check, type PodInput } from './check.ts';
 import type { ContainerFacts, PodFacts } from './pod.ts';
 import { SkipReason, type Finding } from './reasons.ts';
@@ -9,8 +9,9 @@ export interface Verdict {
   /** What it has against a rewrite, if anything. */
   readonly finding: Finding | undefined;
   readonly candidate: Candidate;
-  readonly artifact: Artifact | undefined;
-  /** Secret that the Pod needs to pull the artifact, where it is in another registry. */
+  /** What it gives the Pod: its artifact, or the copy of the Pod's region. */
+  readonly artifact: Pullable | undefined;
+  /** Secret that the Pod needs to pull that, where it is in another registry. */
   readonly pullSecret: string | undefined;
   /** Milliseconds since the epoch after which what the tag names has to be confirmed again; infinite for a digest. */
   readonly goodUntil: number;
@@ -59,12 +60,12 @@ function verdictOn(
 ): Verdict | undefined {
   const { index, namespace, reference } = input;
   const verdicts = index.lookup(reference, namespace).map((candidate): Verdict => {
-    const { artifact } = candidate;
+    const artifact = pullableFor(candidate, input.landing);
     const finding = container.pulledNever
       ? { reason: SkipReason.ImagePullPolicyNever, message: `container ${container.name} has imagePullPolicy Never` }
       : firstFinding(checks, { ...input, candidate });
     const goodUntil = reference.digest === undefined ? candidate.staleAfter : Infinity;
-    const pullSecret = pullSecretFor(candidate, reference);
+    const pullSecret = pullSecretFor(artifact, reference);
     return { container, finding, candidate, artifact, pullSecret, goodUntil };
   });
   return verdicts.find(({ finding }) => finding === undefined) ?? verdicts[0];

@@ -21,6 +21,7 @@ const INEXPRESSIBLE: Readonly<Record<string, string>> = {
     'the entry is not for Pods with claims, whatever else they say',
   'when it is of a platform that the artifact has, though other capable nodes are not':
     'it depends on the labels of nodes',
+  'to the copy of the region that its nodeSelector names': 'it depends on the labels of nodes',
   'where Nydus is the default snapshotter of every node that it may land on': 'it depends on the labels of nodes',
 };
 

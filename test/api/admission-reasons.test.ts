@@ -46,6 +46,12 @@ before(async () => {
   await cluster.addImage('unready', 'registry.test/unready:1', { status: { conditions: [] } });
   await cluster.addImage('stale', 'registry.test/stale:1', stale);
   await cluster.addImage('moved', 'registry.test/moved:1', { status: { source: { digest: OTHER_DIGEST } } });
+  await cluster.addImage('copied', 'registry.test/copied:1', {
+    spec: { replicas: [{ region: 'eu', repository: 'registry.eu.test/copied' }] },
+  });
+  await cluster.addNode(
+    capableNode('eu', { metadata: { labels: { pool: 'eu', 'topology.kubernetes.io/region': 'eu' } } }),
+  );
   await cluster.addNode(capableNode('amd64', amd64));
   await cluster.addNode(plainNode('plain', { metadata: { labels: { pool: 'plain', ...amd64.metadata.labels } } }));
   const arm = { operatingSystem: 'linux', architecture: 'arm64' };
@@ -159,6 +165,7 @@ describe('a Pod stays as it was sent, and says why', () => {
     ArtifactOutdated: { pod: podOf('registry.test/moved:1', { spec: AMD64 }) },
     DigestDiffers: { pod: podOf(`${SOURCE}@${OTHER_DIGEST}`, { spec: AMD64 }) },
     PlatformNotCovered: { pod: podOf(SOURCE, { spec: { nodeSelector: { pool: 'arm' } } }) },
+    ReplicaNotReady: { pod: podOf('registry.test/copied:1', { spec: { nodeSelector: { pool: 'eu' } } }) },
     OtherRuntimeClass: {
       pod: podOf(SOURCE, {
         metadata: { annotations: { 'io.containerd.cri.runtime-handler': 'kata' } },

@@ -151,6 +151,35 @@ export const acceleratedImageRules: Rule[] = [
     accepted: { conversion: { timeout: '1m' } },
   },
   {
+    name: 'a region is a value that the label of a node can have',
+    refused: { replicas: [{ region: 'eu west', repository: 'registry.eu.test/web' }] },
+    message:
+      'spec.replicas[0].region: Invalid value: "eu west": spec.replicas[0].region in body should match \'^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$\'',
+    accepted: { replicas: [{ region: 'eu-west_1.a', repository: 'registry.eu.test/web' }] },
+  },
+  {
+    name: 'a region has one copy',
+    refused: {
+      replicas: ['a', 'b'].map((path) => ({ region: 'eu', repository: `registry.eu.test/${path}` })),
+    },
+    message: 'spec.replicas[1]: Duplicate value: {"region":"eu"}',
+    accepted: { replicas: ['eu', 'us'].map((region) => ({ region, repository: 'registry.test/shared' })) },
+  },
+  {
+    name: "a region's repository has no digest",
+    refused: { replicas: [{ region: 'eu', repository: 'registry.eu.test/web@sha256' }] },
+    message:
+      'spec.replicas[0].repository: Invalid value: "registry.eu.test/web@sha256": repository must not carry a digest',
+    accepted: { replicas: [{ region: 'eu', repository: 'registry.eu.test/web', source: true }] },
+  },
+  {
+    name: "a region's repository has no tag",
+    refused: { replicas: [{ region: 'eu', repository: 'registry.eu.test:5000/web:1' }] },
+    message:
+      'spec.replicas[0].repository: Invalid value: "registry.eu.test:5000/web:1": repository must not carry a tag',
+    accepted: { replicas: [{ region: 'eu', repository: 'registry.eu.test:5000/web' }] },
+  },
+  {
     name: 'a rewrite policy is one of two',
     refused: { rewrite: { policy: 'Always' } },
     message: 'spec.rewrite.policy: Unsupported value: "Always": supported values: "WhenReady", "Never"',

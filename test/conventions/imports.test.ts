@@ -16,10 +16,12 @@ const EVERYTHING_BELOW = [
   'observability',
   'registry',
   'converter',
+  'replication',
   'dragonfly',
   'prometheus',
   'autoscaling',
   'rewriting',
+  'scaleout',
   'backtest',
   'config',
 ];
@@ -32,10 +34,12 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   observability: ['runtime'],
   registry: [],
   converter: ['api', 'registry'],
+  replication: ['converter', 'registry'],
   dragonfly: ['registry'],
   prometheus: [],
   autoscaling: ['api'],
   rewriting: ['api', 'registry'],
+  scaleout: ['api', 'autoscaling'],
   backtest: ['api', 'autoscaling'],
   controllers: EVERYTHING_BELOW,
   webhook: EVERYTHING_BELOW,
@@ -109,10 +113,13 @@ test('the types of kube, and nothing more of it, are for the pure folders too', 
     'src/rewriting/a.ts': "export type { Pod } from '../kube/resources.ts';\n",
     'src/rewriting/b.ts': "export { pods } from '../kube/resources.ts';\n",
     'src/registry/c.ts': "export type { Pod } from '../kube/resources.ts';\n",
+    'src/scaleout/d.ts': "export type { Pod } from '../kube/resources.ts';\n",
+    'src/scaleout/e.ts': "export { pods } from '../kube/resources.ts';\n",
   });
   assert.deepEqual(said, [
     'src/registry/c.ts: src/registry stands alone: it imports nothing else of src',
     'src/rewriting/b.ts: src/rewriting is pure: of src it may import api, registry and the types of kube only',
+    'src/scaleout/e.ts: src/scaleout is pure: of src it may import api, autoscaling and the types of kube only',
   ]);
 });
 

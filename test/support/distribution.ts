@@ -15,14 +15,18 @@ export interface Distribution extends AsyncDisposable {
   pushManifest(repository: string, manifest: object, mediaType: string): Promise<string>;
 }
 
-/** Starts the distribution registry on a free port of 127.0.0.1, with what it stores below `directory`. */
-export async function startDistribution(directory: string): Promise<Distribution> {
-  const [port = 0] = await freePorts(1);
+/**
+ * Starts the distribution registry on 127.0.0.1, with what it stores below `directory`. One that is started again there goes
+ * on with uploads.
+ * @param at port; a free one by default
+ */
+export async function startDistribution(directory: string, at?: number): Promise<Distribution> {
+  const port = at ?? (await freePorts(1))[0] ?? 0;
   const config = join(directory, 'registry.json');
   const settings = {
     version: '0.1',
     storage: { filesystem: { rootdirectory: join(directory, 'registry') } },
-    http: { addr: `127.0.0.1:${port}` },
+    http: { addr: `127.0.0.1:${port}`, secret: 'what the states of uploads are signed with' },
     log: { level: 'warn' },
   };
   await writeFile(config, JSON.stringify(settings));

@@ -20,6 +20,8 @@ export interface RunningOperator extends AsyncDisposable {
   envtest: Envtest;
   /** Where the webhook listens on 127.0.0.1, once it has its certificate. */
   webhookPort: number;
+  /** Where it serves health and metrics on 127.0.0.1. */
+  healthPort: number;
   /** Lines that it has logged, to look at when a test fails. */
   lines: string[];
 }
@@ -66,6 +68,7 @@ export async function startOperator(settings: Partial<Record<keyof Config, unkno
     client,
     envtest,
     webhookPort,
+    healthPort,
     lines,
     async [Symbol.asyncDispose]() {
       stop.abort();

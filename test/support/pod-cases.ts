@@ -63,6 +63,18 @@ function taint(key: string, effect: string): Overrides {
   return { spec: { taints: [{ key, effect }] } };
 }
 
+const EU = { metadata: { labels: { 'topology.kubernetes.io/region': 'eu' } } };
+
+/** The image of the cases with a verified copy in the region `eu`. */
+function copiedImage(): ReturnType<typeof readyImage> {
+  const repository = 'registry.eu.test/web';
+  const image = `${repository}:1-nydus@${ARTIFACT_DIGEST}`;
+  return readyImage('web', SOURCE, {
+    spec: { replicas: [{ region: 'eu', repository }] },
+    status: { replicas: [{ region: 'eu', hash: 'eu', image, digest: ARTIFACT_DIGEST, state: 'Ready' }] },
+  });
+}
+
 /** Pods that are rewritten, by what is special about them. */
 export const REWRITTEN_PODS: Readonly<Record<string, PodCase>> = {
   'when its image has a verified artifact and a capable node can take it': { pod: webPod(SOURCE) },
@@ -205,6 +217,18 @@ export const REWRITTEN_PODS: Readonly<Record<string, PodCase>> = {
       ],
       nodes: [capableNode('n1', { status: { nodeInfo: { operatingSystem: 'linux', architecture: 'arm64' } } })],
     },
+  },
+  'to the copy of the region that all nodes are of': {
+    pod: webPod(SOURCE),
+    cluster: { images: [copiedImage()], nodes: [capableNode('n1', EU)] },
+  },
+  'to the copy of the region that its nodeSelector names': {
+    pod: webPod(SOURCE, { spec: { nodeSelector: EU.metadata.labels } }),
+    cluster: { images: [copiedImage()], nodes: [capableNode('n1', EU), capableNode('n2')] },
+  },
+  'to the artifact itself when it may land in several regions': {
+    pod: webPod(SOURCE),
+    cluster: { images: [copiedImage()], nodes: [capableNode('n1', EU), capableNode('n2')] },
   },
   'where Nydus is the default snapshotter of every node': {
     pod: webPod(SOURCE),
@@ -397,6 +421,16 @@ export const LEFT_PODS: Readonly<Record<string, PodCase & { readonly reason: Ski
       ],
     },
     reason: SkipReason.PlatformNotCovered,
+  },
+  'when all nodes that it may land on are of a region whose copy is not there yet': {
+    pod: webPod(SOURCE),
+    cluster: {
+      images: [
+        readyImage('web', SOURCE, { spec: { replicas: [{ region: 'eu', repository: 'registry.eu.test/web' }] } }),
+      ],
+      nodes: [capableNode('n1', EU)],
+    },
+    reason: SkipReason.ReplicaNotReady,
   },
   'when it asks for another RuntimeClass': {
     pod: webPod(SOURCE, { spec: { runtimeClassName: 'kata' } }),

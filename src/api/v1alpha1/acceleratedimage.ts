@@ -85,13 +85,24 @@ const Source = z.object({
   }),
 });
 
+/** A place in a registry, where tags are made. */
+const Repository = ImageReference.meta({
+  'x-kubernetes-validations': [
+    { rule: "!self.contains('@')", message: 'repository must not carry a digest' },
+    { rule: "!self.split('@')[0].matches(':[^/]*$')", message: 'repository must not carry a tag' },
+  ],
+});
+
+/** The value of the node label topology.kubernetes.io/region. */
+const Region = z
+  .string()
+  .min(1)
+  .max(63)
+  .regex(/^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$/);
+
 const Target = z.object({
-  repository: ImageReference.optional().meta({
+  repository: Repository.optional().meta({
     description: "Repository for the artifact, without tag or digest. Default: the source's.",
-    'x-kubernetes-validations': [
-      { rule: "!self.contains('@')", message: 'repository must not carry a digest' },
-      { rule: "!self.split('@')[0].matches(':[^/]*$')", message: 'repository must not carry a tag' },
-    ],
   }),
   tagSuffix: z
     .string()
@@ -122,26 +133,41 @@ const Conversion = z.object({
       limits: ResourceList.optional().meta({ description: 'Most per resource.' }),
     })
     .optional()
-    .meta({ description: 'Resources of the conversion container.' }),
+    .meta({ description: 'Resources of the container that converts, and of those that copy to regions.' }),
   nodeSelector: z.record(z.string().max(316), LabelValue).optional().meta({
     maxProperties: 16,
-    description: 'Nodes that the Job may run on.',
+    description: 'Nodes that the Jobs may run on.',
   }),
   tolerations: z
     .array(Toleration)
     .max(16)
     .optional()
-    .meta({ description: 'Tolerations of the Job.', 'x-kubernetes-list-type': 'atomic' }),
-  priorityClassName: ObjectName.optional().meta({ description: 'Priority class of the Job.' }),
+    .meta({ description: 'Tolerations of the Jobs.', 'x-kubernetes-list-type': 'atomic' }),
+  priorityClassName: ObjectName.optional().meta({ description: 'Priority class of the Jobs.' }),
   backoffLimit: z
     .int()
     .min(0)
     .max(10)
     .default(3)
-    .meta({ format: 'int32', description: 'Failed attempts before the conversion is given up.' }),
+    .meta({ format: 'int32', description: 'Failed attempts before a Job is given up.' }),
   timeout: durationBetween('timeout', '1m', '24h')
     .default('1h')
-    .meta({ description: 'Longest time that all attempts of one conversion may take together, as a Go duration.' }),
+    .meta({ description: 'Longest time that all attempts of one Job may take together, as a Go duration.' }),
+});
+
+const Replica = z.object({
+  region: Region.meta({ description: 'Region of nodes, as their label topology.kubernetes.io/region has it.' }),
+  repository: Repository.meta({
+    description: "Repository for the region's copy, without tag or digest. Regions may share one.",
+  }),
+  pushSecretRef: LocalObjectReference.optional().meta({
+    description:
+      "Secret of type kubernetes.io/dockerconfigjson that can push to the repository, and pull from it. Default: the target's.",
+  }),
+  source: z
+    .boolean()
+    .default(false)
+    .meta({ description: 'True: the source image is copied too, under its own tag. No Pod is rewritten to it.' }),
 });
 
 const Rewrite = z.object({
@@ -155,6 +181,16 @@ export const AcceleratedImageSpec = z
     source: Source.meta({ description: 'The OCI image to accelerate.' }),
     target: Target.prefault({}).meta({ description: 'Where the artifact goes.' }),
     conversion: Conversion.prefault({}).meta({ description: 'How the artifact is made.' }),
+    replicas: z
+      .array(Replica)
+      .max(16)
+      .optional()
+      .meta({
+        description:
+          "Copies of the artifact in other registries. Pods that can only land in a replica's region run its copy, once that is verified.",
+        'x-kubernetes-list-type': 'map',
+        'x-kubernetes-list-map-keys': ['region'],
+      }),
     rewrite: Rewrite.prefault({}).meta({ description: 'Whether Pods are rewritten to the artifact.' }),
     suspend: z
       .boolean()
@@ -251,11 +287,39 @@ export const AcceleratedImageStatus = z
       })
       .optional()
       .meta({ description: 'The newest conversion.' }),
+    replicas: z
+      .array(
+        z.object({
+          region: Region.meta({ description: 'The region of the spec.' }),
+          hash: z.string().max(64).meta({ description: 'Identity of the copy: what is copied, and to where.' }),
+          image: z.string().max(1200).meta({ description: 'The copy of the artifact: repository:tag@digest.' }),
+          digest: Digest.meta({ description: 'Digest of the artifact that it is a copy of.' }),
+          state: z
+            .enum(['Pending', 'Copying', 'Ready', 'Failed'])
+            .meta({ description: 'Ready: verified in its registry. Only then Pods are rewritten to it.' }),
+          job: z.string().max(253).optional().meta({ description: 'Name of the newest Job.' }),
+          failures: Count.optional().meta({
+            description: 'Failures in a row, for each of which the time to the next attempt is twice as long.',
+          }),
+          retryAt: Time.optional().meta({ description: 'When it is tried again.' }),
+          reason: z.string().max(64).optional().meta({ description: 'Why it is not Ready.' }),
+          message: z.string().max(1024).optional().meta({ description: 'The same for a person.' }),
+          syncedAt: Time.optional().meta({ description: 'When it was verified.' }),
+        }),
+      )
+      .max(16)
+      .optional()
+      .meta({
+        description: 'The copies of the regions.',
+        'x-kubernetes-list-type': 'map',
+        'x-kubernetes-list-map-keys': ['region'],
+      }),
     summary: z
       .object({
         size: z.string().max(16).optional().meta({ description: 'Size of the source.' }),
         nydus: z.string().max(16).optional().meta({ description: 'Size of the artifact.' }),
         took: z.string().max(16).optional().meta({ description: 'Duration of the newest conversion.' }),
+        copies: z.string().max(16).optional().meta({ description: 'Copies for regions that are Ready, of all.' }),
       })
       .optional()
       .meta({ description: 'The figures of the printer columns, for people; the exact ones are above.' }),

@@ -9,6 +9,11 @@ export const READY = 'Ready';
 export const RECONCILING = 'Reconciling';
 /** Nothing will change until a person acts. Abnormal-true: present only while True (kstatus). */
 export const STALLED = 'Stalled';
+/**
+ * AcceleratedImage with `spec.replicas` only. Normal-true: every region's copy is verified and of the current artifact. Ready
+ * does not depend on it.
+ */
+export const REPLICATED = 'Replicated';
 /** PrefetchPolicy only. Normal-true: every blob that the next Pods will read was read back from the seed peers. */
 export const WARM = 'Warm';
 
@@ -48,6 +53,12 @@ export const AcceleratedImageReason = {
   VerificationFailed: 'VerificationFailed',
   /** Ready=False: a verified artifact has gone from the registry; it is converted again. */
   ArtifactMissing: 'ArtifactMissing',
+  /** Replicated=True: every region has a verified copy of the artifact. */
+  Replicated: 'Replicated',
+  /** Replicated=False: copies are under way, or wait for the artifact or for a free place. */
+  ReplicationPending: 'ReplicationPending',
+  /** Replicated=False: a copy failed; `status.replicas` says which and why. Tried again by itself, others are not held up. */
+  ReplicationFailed: 'ReplicationFailed',
 } as const;
 export type AcceleratedImageReason = (typeof AcceleratedImageReason)[keyof typeof AcceleratedImageReason];
 

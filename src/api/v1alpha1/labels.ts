@@ -16,7 +16,10 @@ export const ORIGINAL_IMAGES_ANNOTATION = `${GROUP}/original-images`;
 /** On a conversion Job and its Pods: the hash that identifies the conversion. */
 export const CONVERSION_LABEL = `${GROUP}/conversion`;
 
-/** On a conversion Job: the registry host it reads from, for the cap per registry. */
+/** On a Job that copies to a region and its Pods: the hash that identifies the copy. */
+export const REPLICATION_LABEL = `${GROUP}/replication`;
+
+/** On a Job: the registry host that a conversion reads from, or a copy goes to, for the cap per registry. */
 export const REGISTRY_ANNOTATION = `${GROUP}/registry`;
 
 /** On an artifact's manifest: hash of the options that it was converted with. */
@@ -27,6 +30,9 @@ export const SOURCE_LAYER_ANNOTATION = `${GROUP}/source-layer`;
 
 /** Tells containerd (1.7 to 2.4) which runtime handler, and so which snapshotter, pulls this Pod's images. */
 export const RUNTIME_HANDLER_ANNOTATION = 'io.containerd.cri.runtime-handler';
+
+/** On a Node: its region, as the cloud provider or an admin says. */
+export const REGION_LABEL = 'topology.kubernetes.io/region';
 
 export const MANAGED_BY_LABEL = 'app.kubernetes.io/managed-by';
 export const MANAGED_BY = 'slipstream';

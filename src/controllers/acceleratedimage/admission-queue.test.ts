@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { acceleratedImage, job } from '../../../test/gen/objects.ts';
-import { placeInQueue } from './admission-queue.ts';
+import { hasRoomForCopy, placeInQueue } from './admission-queue.ts';
 
 const CAPS = { maxConcurrent: 2, maxConcurrentPerRegistry: 1 };
 
@@ -46,4 +46,22 @@ test('a finished Job frees its place, whether it succeeded or failed', () => {
     running('b', 'registry.test', [{ type: 'Failed', status: 'True' }]),
   ];
   assert.deepEqual(placeInQueue(first, done, all, CAPS), { free: true });
+});
+
+function copying(name: string, registry: string): ReturnType<typeof job> {
+  const labels = { 'slipstream.dev/replication': name };
+  return job(name, { metadata: { labels, annotations: { 'slipstream.dev/registry': registry } } });
+}
+
+test('copies have places of their own, as many as conversions, for the cluster and per registry', () => {
+  const conversions = [running('a', 'eu.test'), running('b', 'eu.test')];
+  assert.equal(hasRoomForCopy('eu.test', conversions, [], CAPS), true);
+  assert.equal(hasRoomForCopy('eu.test', [copying('c', 'eu.test')], [], CAPS), false);
+  assert.equal(hasRoomForCopy('us.test', [copying('c', 'eu.test')], [], CAPS), true);
+  assert.equal(hasRoomForCopy('us.test', [copying('c', 'eu.test'), copying('d', 'asia.test')], [], CAPS), false);
+});
+
+test('a copy whose Job is being made takes a place, too', () => {
+  assert.equal(hasRoomForCopy('eu.test', [], ['eu.test'], CAPS), false);
+  assert.equal(hasRoomForCopy('us.test', [copying('c', 'eu.test')], ['asia.test'], CAPS), false);
 });

@@ -1,5 +1,5 @@
 import type { AcceleratedImage } from '../../api/v1alpha1/acceleratedimage.ts';
-import { REGISTRY_ANNOTATION } from '../../api/v1alpha1/labels.ts';
+import { REGISTRY_ANNOTATION, REPLICATION_LABEL } from '../../api/v1alpha1/labels.ts';
 import type { Job } from '../../kube/resources.ts';
 import { parseReference } from '../../registry/reference.ts';
 
@@ -34,6 +34,32 @@ export function placeInQueue(
     : { free: false, position: ahead.length + 1 };
 }
 
+/**
+ * Whether a copy may start. Copies have as many places as conversions, and none in common with them: a registry far away
+ * must not hold up conversions, nor these the copies.
+ * @param registry that the copy goes to.
+ * @param starting registries of copies whose Jobs are being made just now.
+ */
+export function hasRoomForCopy(
+  registry: string,
+  jobs: readonly Job[],
+  starting: readonly string[],
+  caps: Caps,
+): boolean {
+  const running = jobs
+    .filter((job) => !isConversion(job) && !isFinished(job))
+    .map((job) => job.metadata?.annotations?.[REGISTRY_ANNOTATION]);
+  const all = [...running, ...starting];
+  return (
+    all.length < caps.maxConcurrent && all.filter((other) => other === registry).length < caps.maxConcurrentPerRegistry
+  );
+}
+
+/** Whether a Job of ours is a conversion, and not a copy for a region. */
+export function isConversion(job: Job): boolean {
+  return job.metadata?.labels?.[REPLICATION_LABEL] === undefined;
+}
+
 export function isFinished(job: Job): boolean {
   return (
     job.status?.conditions?.some((c) => (c.type === 'Complete' || c.type === 'Failed') && c.status === 'True') === true
@@ -42,6 +68,11 @@ export function isFinished(job: Job): boolean {
 
 export function isQueued(image: AcceleratedImage): boolean {
   return image.status?.conversion?.phase === 'Queued';
+}
+
+/** Whether a copy for a region waits for a place. */
+export function hasQueuedCopy(image: AcceleratedImage): boolean {
+  return image.status?.replicas?.some(({ state }) => state === 'Pending') === true;
 }
 
 function registryOf(image: AcceleratedImage): string {

@@ -1,6 +1,6 @@
 import type { AcceleratedImage, AcceleratedImageStatus } from '../../api/v1alpha1/acceleratedimage.ts';
-import { READY } from '../../api/v1alpha1/conditions.ts';
-import { CONVERSION_LABEL } from '../../api/v1alpha1/labels.ts';
+import { AcceleratedImageReason as Reason, READY, REPLICATED } from '../../api/v1alpha1/conditions.ts';
+import { CONVERSION_LABEL, REPLICATION_LABEL } from '../../api/v1alpha1/labels.ts';
 import type { EventRecorder } from '../../kube/events.ts';
 import type { Job, Pod } from '../../kube/resources.ts';
 import { findCondition } from '../../runtime/conditions.ts';
@@ -11,9 +11,11 @@ import { parseDuration } from '../duration.ts';
 import { ReconcileError } from '../reconcile-error.ts';
 import { STALE_CACHE_MS } from '../status-writer.ts';
 import type { StatusWriter } from '../status-writer.ts';
-import { isFinished, isQueued } from './admission-queue.ts';
+import { hasQueuedCopy, isFinished, isQueued } from './admission-queue.ts';
 import { startPass } from './pass.ts';
-import type { Dependencies, StepResult } from './pass.ts';
+import type { Dependencies, Pass, StepResult } from './pass.ts';
+import { hashOf } from './replica-identity.ts';
+import { reconcileReplicas } from './replicas.ts';
 import { STEPS } from './steps.ts';
 import { summarise } from './summary.ts';
 import type { Verdict } from './summary.ts';
@@ -23,7 +25,7 @@ export interface AcceleratedImageDependencies extends Dependencies {
   events: EventRecorder;
 }
 
-/** Reconciles one AcceleratedImage: resolve, queue, convert, verify, follow. */
+/** Reconciles one AcceleratedImage: resolve, queue, convert, verify, copy to its regions, follow. */
 export async function reconcileAcceleratedImage(
   key: Key,
   deps: AcceleratedImageDependencies,
@@ -40,12 +42,11 @@ export async function reconcileAcceleratedImage(
   if (!deps.status.isFresh(image)) {
     return { requeueAfter: STALE_CACHE_MS };
   }
-  let draft: AcceleratedImageStatus = image.status ?? {};
+  let pass: Pass | undefined;
   let verdict: Verdict = { kind: 'done' };
   let afterMs = parseDuration(image.spec.source.interval);
   try {
-    const pass = startPass(image, log, signal);
-    draft = pass.status;
+    pass = startPass(image, log, signal);
     for (const step of STEPS) {
       const result: StepResult = await step(pass, deps);
       if (result.next === 'wait') {
@@ -61,7 +62,11 @@ export async function reconcileAcceleratedImage(
     verdict = { kind: 'failed', error };
     afterMs = error.afterMs ?? afterMs;
   }
-  const status = summarise(image, draft, verdict, deps.clock.now());
+  if (pass !== undefined) {
+    // Whatever becomes of the copies, and of the registries that they are in, the object is as Ready as its artifact.
+    afterMs = Math.min(afterMs, await reconcileReplicas(pass, deps));
+  }
+  const status = summarise(image, pass?.status ?? image.status ?? {}, verdict, deps.clock.now());
   await deps.status.write(image, status, signal);
   announce(image, status, deps.events);
   if (verdict.kind === 'failed' && verdict.error.kind === 'transient') {
@@ -70,7 +75,7 @@ export async function reconcileAcceleratedImage(
   return { requeueAfter: afterMs };
 }
 
-/** An Event for each change of Ready, with the same reason and message as the condition. */
+/** An Event for each change of Ready and of Replicated, with the same reason and message as the condition. */
 function announce(image: AcceleratedImage, status: AcceleratedImageStatus, events: EventRecorder): void {
   const before = findCondition(image.status?.conditions ?? [], READY);
   const ready = findCondition(status.conditions ?? [], READY);
@@ -79,22 +84,31 @@ function announce(image: AcceleratedImage, status: AcceleratedImageStatus, event
       ready.status === 'False' && status.conversion?.phase !== 'Running' && status.conversion?.phase !== 'Queued';
     events.event(image, failed ? 'Warning' : 'Normal', ready.reason, ready.message);
   }
+  const copied = findCondition(image.status?.conditions ?? [], REPLICATED);
+  const replicated = findCondition(status.conditions ?? [], REPLICATED);
+  if (replicated !== undefined && replicated.reason !== copied?.reason) {
+    const type = replicated.reason === Reason.ReplicationFailed ? 'Warning' : 'Normal';
+    events.event(image, type, replicated.reason, replicated.message);
+  }
 }
 
-/** The objects to look at again when a conversion Job changes: its owner, and those that wait for its place. */
+/** The objects to look at again when a Job changes: its owner, and those that wait for its place. */
 export function keysForJob(job: Job, images: readonly AcceleratedImage[]): Key[] {
-  const waiting = isFinished(job) ? images.filter(isQueued) : [];
+  const waiting = isFinished(job) ? images.filter((image) => isQueued(image) || hasQueuedCopy(image)) : [];
   return [...ownersOf(job, images), ...waiting.map((image) => keyOf(image))];
 }
 
-/** The objects whose conversion a Pod works on. */
+/** The objects whose conversion or copy a Pod works on. */
 export function keysForPod(pod: Pod, images: readonly AcceleratedImage[]): Key[] {
   return ownersOf(pod, images);
 }
 
 function ownersOf({ metadata }: Job | Pod, images: readonly AcceleratedImage[]): Key[] {
-  const name = metadata?.labels?.[CONVERSION_LABEL];
+  const conversion = metadata?.labels?.[CONVERSION_LABEL];
+  const copy = metadata?.labels?.[REPLICATION_LABEL];
+  const isOf = ({ conversion: own, replicas = [] }: AcceleratedImageStatus): boolean =>
+    copy === undefined ? own?.hash === conversion : replicas.some(({ hash }) => hash === hashOf(copy));
   return images
-    .filter((image) => image.metadata.namespace === metadata?.namespace && image.status?.conversion?.hash === name)
+    .filter((image) => image.metadata.namespace === metadata?.namespace && isOf(image.status ?? {}))
     .map((image) => keyOf(image));
 }

@@ -7,10 +7,10 @@ import { formatReference } from '../../registry/reference.ts';
 import { formatSeconds } from '../../api/v1alpha1/duration.ts';
 import { parseDuration } from '../duration.ts';
 import { ReconcileError, stalled } from '../reconcile-error.ts';
-import { placeInQueue } from './admission-queue.ts';
+import { isConversion, placeInQueue } from './admission-queue.ts';
 import type { ConversionIdentity } from './identity.ts';
 import { newestProgress } from './job-state.ts';
-import type { JobState } from './job-state.ts';
+import type { JobState, ProgressLine } from './job-state.ts';
 import { buildJob } from './job.ts';
 import type { Dependencies, Pass, StepResult } from './pass.ts';
 
@@ -22,7 +22,7 @@ const LOG_TAIL = { tailLines: 20, limitBytes: 64 * 1024 };
 
 export async function startJob(pass: Pass, deps: Dependencies, identity: ConversionIdentity): Promise<StepResult> {
   const { image, status, source, target, signal } = pass;
-  const place = placeInQueue(image, deps.jobs.list(), deps.images.list(), deps.config.conversion);
+  const place = placeInQueue(image, deps.jobs.list().filter(isConversion), deps.images.list(), deps.config.conversion);
   if (!place.free) {
     status.conversion = { hash: identity.hash, phase: 'Queued', queuePosition: place.position };
     return {
@@ -77,16 +77,8 @@ export async function followProgress(
   identity: ConversionIdentity,
   pod: Pod | undefined,
 ): Promise<StepResult> {
-  const { status, signal, log } = pass;
-  const ref = { namespace: pass.image.metadata.namespace, name: pod?.metadata?.name ?? '' };
-  const text =
-    pod === undefined
-      ? ''
-      : await deps.client.podLogs(ref, { container: 'convert', ...LOG_TAIL }, signal).catch((error: unknown) => {
-          log.debug({ err: error, pod: ref.name }, 'the progress of a conversion could not be read');
-          return '';
-        });
-  const progress = newestProgress(text) ?? status.conversion?.progress;
+  const { status } = pass;
+  const progress = (await readProgress(pass, deps, 'convert', pod)) ?? status.conversion?.progress;
   status.conversion = {
     hash: identity.hash,
     job: identity.jobName,
@@ -99,6 +91,24 @@ export async function followProgress(
   const message =
     progress === undefined ? `Job ${identity.jobName} is starting` : `Job ${identity.jobName}: ${progress.percent}%`;
   return { next: 'wait', afterMs: PROGRESS_INTERVAL_MS, reason: Reason.Converting, message };
+}
+
+/** What the running Pod of a Job last said of its progress; undefined where it said nothing yet, or cannot be read. */
+export async function readProgress(
+  { image, log, signal }: Pass,
+  deps: Dependencies,
+  container: string,
+  pod: Pod | undefined,
+): Promise<ProgressLine | undefined> {
+  if (pod === undefined) {
+    return undefined;
+  }
+  const ref = { namespace: image.metadata.namespace, name: pod.metadata.name };
+  const text = await deps.client.podLogs(ref, { container, ...LOG_TAIL }, signal).catch((error: unknown) => {
+    log.debug({ err: error, pod: ref.name }, 'the progress of a Job could not be read');
+    return '';
+  });
+  return newestProgress(text);
 }
 
 /** What only a person can mend stalls; anything else is tried again with a new Job once the interval has passed. */
@@ -148,7 +158,8 @@ export async function deleteJob(
   });
 }
 
-function registryOptions(
+/** How a worker is to speak to these hosts, as far as the configuration says. */
+export function registryOptions(
   config: Config,
   hosts: readonly string[],
 ): Record<string, { plainHTTP?: boolean; ca?: string }> {

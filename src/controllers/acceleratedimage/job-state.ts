@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ConvertResult } from '../../converter/result.ts';
+import { ConvertResult, type ConvertSuccess } from '../../converter/result.ts';
 import type { Job, Pod } from '../../kube/resources.ts';
 
 /** What is read of a worker's progress line; it stands under `progress` in its log. */
@@ -10,21 +10,48 @@ const ProgressLine = z.object({
 });
 export type ProgressLine = z.infer<typeof ProgressLine>;
 
-export type JobState =
+/** What a worker leaves behind where it fails. */
+interface WorkerFailure {
+  ok: false;
+  reason: string;
+  message: string;
+  permanent: boolean;
+}
+
+export type JobState<Success = ConvertSuccess> =
   | { phase: 'Running'; pod: Pod | undefined }
   | {
       phase: 'Succeeded';
-      result: ConvertResult & { ok: true };
+      result: Success;
       startedAt: Date | undefined;
       finishedAt: Date | undefined;
     }
   | { phase: 'Failed'; reason: string; message: string; permanent: boolean; finishedAt: Date | undefined };
 
-/**
- * What a conversion Job has come to, from the Job and the Pods that it made. A Job is done when it carries Complete or
- * Failed, not before: its controller may still be counting Pods.
- */
+/** What a conversion Job has come to. */
 export function jobState(job: Job, pods: readonly Pod[]): JobState {
+  return workerState<ConvertSuccess>(job, pods, ConvertResult, 'ConversionFailed');
+}
+
+/**
+ * What a Job has come to, from the Job and the Pods that it made. A Job is done when it carries Complete or Failed, not
+ * before: its controller may still be counting Pods.
+ * @param schema of its worker's termination message.
+ * @param unknown reason of a failure of which the worker left no word.
+ */
+export function workerState<Success extends { ok: true }>(
+  job: Job,
+  pods: readonly Pod[],
+  schema: z.ZodType<Success | WorkerFailure>,
+  unknown: string,
+): JobState<Success> {
+  const failed = (message: string, at: Date | undefined): JobState<Success> => ({
+    phase: 'Failed',
+    reason: unknown,
+    message,
+    permanent: false,
+    finishedAt: at,
+  });
   const newestFirst = pods.toSorted((a, b) => created(b).localeCompare(created(a)));
   const finished = job.status?.conditions?.find(
     (c) => (c.type === 'Complete' || c.type === 'Failed') && c.status === 'True',
@@ -33,15 +60,15 @@ export function jobState(job: Job, pods: readonly Pod[]): JobState {
     return { phase: 'Running', pod: newestFirst.find((pod) => pod.status?.phase === 'Running') };
   }
   const finishedAt = date(finished.lastTransitionTime);
-  const results = newestFirst.flatMap((pod) => terminationResult(pod) ?? []);
+  const results = newestFirst.flatMap((pod) => terminationResult(pod, schema) ?? []);
   if (finished.type === 'Complete') {
-    const success = results.find((result) => result.ok);
-    return success?.ok === true
+    const success = results.find((result): result is Success => result.ok);
+    return success !== undefined
       ? { phase: 'Succeeded', result: success, startedAt: date(job.status?.startTime), finishedAt }
       : failed(`Job ${job.metadata?.name} is complete, but no Pod of it left a result`, finishedAt);
   }
-  const failure = results.find((result) => !result.ok);
-  if (failure?.ok === false) {
+  const failure = results.find((result): result is WorkerFailure => !result.ok);
+  if (failure !== undefined) {
     return {
       phase: 'Failed',
       reason: failure.reason,
@@ -72,13 +99,9 @@ export function newestProgress(log: string): ProgressLine | undefined {
   return undefined;
 }
 
-function failed(message: string, finishedAt: Date | undefined): JobState {
-  return { phase: 'Failed', reason: 'ConversionFailed', message, permanent: false, finishedAt };
-}
-
-function terminationResult(pod: Pod): ConvertResult | undefined {
+function terminationResult<Result>(pod: Pod, schema: z.ZodType<Result>): Result | undefined {
   const message = pod.status?.containerStatuses?.[0]?.state?.terminated?.message;
-  const parsed = message === undefined ? undefined : ConvertResult.safeParse(parseJson(message));
+  const parsed = message === undefined ? undefined : schema.safeParse(parseJson(message));
   return parsed?.success === true ? parsed.data : undefined;
 }
 

@@ -21,7 +21,7 @@ export interface Dependencies {
   clock: Clock;
   images: ReadStore<AcceleratedImage>;
   jobs: ReadStore<Job>;
-  /** Pods of conversion Jobs only. */
+  /** Pods of our Jobs only. */
   pods: ReadStore<Pod>;
   nodes: ReadStore<Node>;
 }

@@ -1,9 +1,16 @@
 import type { AcceleratedImage, AcceleratedImageStatus } from '../../api/v1alpha1/acceleratedimage.ts';
-import { AcceleratedImageReason as Reason, READY, RECONCILING, STALLED } from '../../api/v1alpha1/conditions.ts';
+import {
+  AcceleratedImageReason as Reason,
+  READY,
+  RECONCILING,
+  REPLICATED,
+  STALLED,
+} from '../../api/v1alpha1/conditions.ts';
 import type { Condition } from '../../api/v1alpha1/meta.ts';
 import { removeCondition, setCondition } from '../../runtime/conditions.ts';
 import { formatBytes } from '../bytes.ts';
 import type { ReconcileError } from '../reconcile-error.ts';
+import { readyReplicas, replication } from './replication.ts';
 
 /** What a pass over an object came to: done, still going on, or an error. */
 export type Verdict =
@@ -49,10 +56,16 @@ export function summarise(
       work.message,
     );
   }
+  const replicated = replication(image, draft);
+  if (replicated === undefined) {
+    conditions = removeCondition(conditions, REPLICATED);
+  } else {
+    set(REPLICATED, replicated.status, replicated.reason, replicated.message);
+  }
   return {
     ...draft,
     conditions,
-    summary: columns(draft),
+    summary: columns(image, draft),
     ...(verdict.kind === 'reconciling' ? {} : { observedGeneration: generation }),
   };
 }
@@ -62,19 +75,21 @@ function isCurrent({ artifact, source }: AcceleratedImageStatus): boolean {
   return artifact !== undefined && artifact.sourceDigest === source?.digest;
 }
 
-function columns({
-  source,
-  artifact,
-  conversion,
-}: AcceleratedImageStatus): NonNullable<AcceleratedImageStatus['summary']> {
+function columns(
+  image: AcceleratedImage,
+  draft: AcceleratedImageStatus,
+): NonNullable<AcceleratedImageStatus['summary']> {
+  const { source, artifact, conversion } = draft;
   const sizeOf = (platforms: readonly { size: number }[] | undefined): string | undefined =>
     platforms === undefined ? undefined : formatBytes(platforms.reduce((sum, { size }) => sum + size, 0));
   const size = sizeOf(source?.platforms);
   const nydus = sizeOf(artifact?.platforms);
   const took = conversion?.timings?.total;
+  const regions = image.spec.replicas?.length ?? 0;
   return {
     ...(size === undefined ? {} : { size }),
     ...(nydus === undefined ? {} : { nydus }),
     ...(took === undefined ? {} : { took }),
+    ...(regions === 0 ? {} : { copies: `${readyReplicas(image, draft).length}/${regions}` }),
   };
 }

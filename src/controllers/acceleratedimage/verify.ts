@@ -1,3 +1,4 @@
+import { finished } from 'node:stream/promises';
 import pLimit from 'p-limit';
 import { AcceleratedImageReason as Reason } from '../../api/v1alpha1/conditions.ts';
 import { OPTIONS_ANNOTATION } from '../../api/v1alpha1/labels.ts';
@@ -5,12 +6,19 @@ import type { ConvertSuccess } from '../../converter/result.ts';
 import { SOURCE_DIGEST_ANNOTATION } from '../../converter/nydus.ts';
 import type { Credentials } from '../../registry/auth.ts';
 import type { RegistryClient } from '../../registry/client.ts';
+import { RegistryError } from '../../registry/errors.ts';
+import type { RegistryErrorKind } from '../../registry/errors.ts';
 import type { Reference } from '../../registry/reference.ts';
 import { isIndex } from '../../registry/schema.ts';
-import type { Manifest } from '../../registry/schema.ts';
+import type { Descriptor, Manifest } from '../../registry/schema.ts';
 import { transient } from '../reconcile-error.ts';
 
 const PARALLEL_HEADS = 8;
+/** Blobs of a copy up to so many bytes are read. */
+const READ_WHOLE = 1024 * 1024;
+
+/** Answers that say nothing about a copy; any other is about what it is. */
+const UNSEEN: readonly RegistryErrorKind[] = ['Unauthorized', 'RateLimited', 'Unreachable'];
 
 export interface Expected {
   target: Reference;
@@ -50,11 +58,9 @@ export async function verifyArtifact(
     await Promise.all(
       [manifest.config, ...manifest.layers].map((blob) =>
         limit(async () => {
-          const size = await registry.blobExists(repository, blob.digest, call);
-          if (size !== blob.size) {
-            throw failure(
-              `blob ${blob.digest} of ${result.image} should be ${blob.size} bytes; the registry ${size === undefined ? 'does not have it' : `has ${size}`}`,
-            );
+          const problem = problemOf(blob, await registry.blobExists(repository, blob.digest, call));
+          if (problem !== undefined) {
+            throw failure(`blob ${blob.digest} of ${result.image} ${problem}`);
           }
         }),
       ),
@@ -66,6 +72,64 @@ export async function verifyArtifact(
   if (missing.length > 0) {
     throw failure(`${result.image} lacks ${missing.join(', ')}`);
   }
+}
+
+/**
+ * Checks in its registry that a copy is all there: every manifest by digest, every blob in full size, and those that are
+ * small, such as configs, by what is in them, which a registry that only says so cannot know.
+ * @throws ReconcileError VerificationFailed; RegistryError where the registry did not let it be seen.
+ */
+export async function verifyCopy(
+  registry: RegistryClient,
+  { registry: host, repository, digest }: Reference & { digest: string },
+  call: { credentials: Credentials | undefined; signal: AbortSignal },
+): Promise<void> {
+  const place = { registry: host, repository };
+  const limit = pLimit(PARALLEL_HEADS);
+  const seen = new Set<string>();
+  const verifyDocument = async (document: string): Promise<void> => {
+    if (seen.has(document)) {
+      return;
+    }
+    seen.add(document);
+    const { manifest } = await limit(() => registry.manifest({ ...place, digest: document }, call));
+    await Promise.all(
+      isIndex(manifest)
+        ? manifest.manifests.map((child) => verifyDocument(child.digest))
+        : [manifest.config, ...manifest.layers].map((blob) => limit(verifyBlob, blob)),
+    );
+  };
+  const verifyBlob = async (blob: Descriptor): Promise<void> => {
+    if (seen.has(blob.digest)) {
+      return;
+    }
+    seen.add(blob.digest);
+    const size = await registry.blobExists(place, blob.digest, call);
+    const problem = problemOf(blob, size);
+    if (problem !== undefined) {
+      throw copyFailure(`blob ${blob.digest} of ${host}/${repository} ${problem}`);
+    }
+    if (blob.size <= READ_WHOLE) {
+      // Ends only if the digest is right.
+      await finished((await registry.blob(place, blob, call)).resume());
+    }
+  };
+  try {
+    await verifyDocument(digest);
+  } catch (error) {
+    throw error instanceof RegistryError && !UNSEEN.includes(error.kind) ? copyFailure(error.message, error) : error;
+  }
+}
+
+/** What is wrong with a blob of which the registry says that it has this size; undefined where nothing is. */
+function problemOf(blob: Descriptor, size: number | undefined): string | undefined {
+  return size === blob.size
+    ? undefined
+    : `should be ${blob.size} bytes; the registry ${size === undefined ? 'does not have it' : `has ${size}`}`;
+}
+
+function copyFailure(message: string, cause?: unknown): Error {
+  return transient(Reason.VerificationFailed, `${message}; it is not used and will be copied again`, cause);
 }
 
 function checkOrigin(

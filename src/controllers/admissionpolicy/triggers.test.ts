@@ -47,6 +47,8 @@ test('of the changes of nodes and of the RuntimeClass, those count that may chan
   assert.equal(changed(), false, 'one capable node of two went');
   index.upsertNode(plainNode('p1', { spec: { taints: [{ key: 'gpu', effect: 'NoSchedule' }] } }));
   assert.equal(changed(), true, 'a node came where tolerations lead');
+  index.upsertNode(capableNode('n1', { metadata: { labels: { 'topology.kubernetes.io/region': 'eu' } } }));
+  assert.equal(changed(), true, 'the region of all nodes became known');
   index.upsertNode(capableNode('n1', { spec: { unschedulable: true } }));
   assert.equal(changed(), true, 'the last capable node was cordoned');
   index.deleteRuntimeClass(runtimeClass());

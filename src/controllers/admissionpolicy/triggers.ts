@@ -30,8 +30,8 @@ export function clusterChanges(index: RewriteIndex): () => boolean {
   let before: unknown;
   return () => {
     const landings = [{}, { tolerations: [{ operator: 'Exists' }] }].map((spec) => {
-      const { usable, platforms, incapable } = index.landing(readPod({ spec }).constraints);
-      return { usable: usable > 0, platforms, incapable: incapable !== undefined };
+      const { usable, platforms, region, incapable } = index.landing(readPod({ spec }).constraints);
+      return { usable: usable > 0, platforms, region, incapable: incapable !== undefined };
     });
     const after = { landings, runtimeClass: index.runtimeClass };
     const changed = !isDeepStrictEqual(before, after);

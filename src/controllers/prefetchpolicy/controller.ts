@@ -8,6 +8,7 @@ import { findCondition } from '../../runtime/conditions.ts';
 import type { Outcome, ReconcileContext } from '../../runtime/controller.ts';
 import { keyOf } from '../../runtime/object.ts';
 import type { Key } from '../../runtime/object.ts';
+import { concerns } from '../../scaleout/concerns.ts';
 import { parseDuration } from '../duration.ts';
 import { ReconcileError, stalled } from '../reconcile-error.ts';
 import { STALE_CACHE_MS } from '../status-writer.ts';
@@ -15,7 +16,7 @@ import type { Pass, PrefetchPolicyDependencies } from './pass.ts';
 import { record } from './record.ts';
 import { summarise } from './summary.ts';
 import type { Verdict } from './summary.ts';
-import { concerns, findAutoscaler } from './target.ts';
+import { findAutoscaler } from './target.ts';
 import { lookAtTriggers } from './triggers.ts';
 import { RETRY_MS, VERIFY_INTERVAL_MS, verifyAgain, warmFor } from './warm.ts';
 

@@ -5,8 +5,10 @@ import { isForbidden, isNotFound } from '../../kube/errors.ts';
 import { daemonSets, deployments, replicaSets, statefulSets } from '../../kube/resources.ts';
 import type { Deployment, HorizontalPodAutoscaler, Resource } from '../../kube/resources.ts';
 import { resolveTemplate } from '../../rewriting/template.ts';
-import type { ResolvedImage } from '../../rewriting/template.ts';
+import type { ResolvedTemplate } from '../../rewriting/template.ts';
 import type { KubeObject } from '../../runtime/object.ts';
+import { concerns } from '../../scaleout/concerns.ts';
+import type { LabelSelector } from '../../scaleout/selector.ts';
 import { stalled, waiting } from '../reconcile-error.ts';
 import { nextArtifacts } from './newversion.ts';
 import type { Pass, PrefetchPolicyDependencies } from './pass.ts';
@@ -15,12 +17,20 @@ const RETRY_MS = 30_000;
 
 type PodTemplate = NonNullable<Deployment['spec']>['template'];
 
-interface Workload extends KubeObject {
-  spec?: { template?: PodTemplate | undefined } | undefined;
+/** What is read of a workload that an autoscaler scales. */
+export interface ScaledWorkload extends KubeObject {
+  spec?:
+    | {
+        template?: PodTemplate | undefined;
+        selector?: LabelSelector | undefined;
+        /** Of a StatefulSet only. */
+        ordinals?: { start?: number | undefined } | undefined;
+      }
+    | undefined;
 }
 
-/** Workloads whose Pod template the operator may read. */
-const READABLE: Readonly<Record<string, Resource<Workload>>> = {
+/** Workloads that the operator may read. */
+const READABLE: Readonly<Record<string, Resource<ScaledWorkload>>> = {
   Deployment: deployments,
   StatefulSet: statefulSets,
   ReplicaSet: replicaSets,
@@ -47,28 +57,10 @@ export function findAutoscaler(
   return found;
 }
 
-/**
- * Whether a policy watches this autoscaler: the one that it names, the one of its target, or the one that KEDA made for its
- * ScaledObject, which it owns (https://keda.sh/docs/latest/concepts/scaling-deployments/).
- */
-export function concerns({ metadata, spec }: PrefetchPolicy, hpa: HorizontalPodAutoscaler): boolean {
-  if (metadata.namespace !== hpa.metadata.namespace) {
-    return false;
-  }
-  const { scaleTargetRef } = spec;
-  if (scaleTargetRef === undefined) {
-    return hpa.metadata.name === spec.horizontalPodAutoscalerRef?.name;
-  }
-  const owners = scaleTargetRef.kind === 'ScaledObject' ? (hpa.metadata.ownerReferences ?? []) : [];
-  return [hpa.spec?.scaleTargetRef, ...owners].some(
-    (target) => target?.kind === scaleTargetRef.kind && target.name === scaleTargetRef.name,
-  );
-}
-
-/** What the next Pods of a target run, and with which Secret they pull it. */
+/** What the next Pods of a target run, and with which Secrets they pull it. */
 export interface TargetImages {
   readonly images: readonly string[];
-  readonly pullSecret: string | undefined;
+  readonly pullSecrets: readonly string[];
 }
 
 /**
@@ -79,14 +71,12 @@ export interface TargetImages {
 export async function imagesToWarm(pass: Pass, deps: TargetDependencies): Promise<TargetImages> {
   const { policy, hpa, signal } = pass;
   if (policy.spec.images !== undefined) {
-    return { images: policy.spec.images, pullSecret: undefined };
+    return { images: policy.spec.images, pullSecrets: [] };
   }
   const template = await readTemplate(deps.client, hpa, signal);
-  const running = resolve(template, policy, deps).map(({ image }) => image);
-  return {
-    images: [...new Set([...running, ...upcoming(template, policy, deps)])],
-    pullSecret: template.spec?.imagePullSecrets?.[0]?.name,
-  };
+  const { images, pullSecrets } = resolve(template, policy, deps);
+  const running = images.map(({ image }) => image);
+  return { images: [...new Set([...running, ...upcoming(template, policy, deps)])], pullSecrets };
 }
 
 /**
@@ -99,7 +89,8 @@ export async function artifactsToRun(pass: Pass, deps: TargetDependencies): Prom
     return policy.spec.images;
   }
   const template = await readTemplate(deps.client, hpa, signal);
-  const running = resolve(template, policy, deps).filter(({ acceleratedImage }) => acceleratedImage !== undefined);
+  const { images } = resolve(template, policy, deps);
+  const running = images.filter(({ acceleratedImage }) => acceleratedImage !== undefined);
   return [...new Set([...running.map(({ image }) => image), ...upcoming(template, policy, deps)])];
 }
 
@@ -109,7 +100,7 @@ function resolve(
   template: PodTemplate,
   { metadata }: PrefetchPolicy,
   { index, clock }: TargetDependencies,
-): readonly ResolvedImage[] {
+): ResolvedTemplate {
   return resolveTemplate(template, metadata.namespace, index, clock.now());
 }
 
@@ -128,6 +119,18 @@ async function readTemplate(
   hpa: HorizontalPodAutoscaler,
   signal: AbortSignal,
 ): Promise<PodTemplate> {
+  return (await readWorkload(client, hpa, signal)).spec?.template ?? {};
+}
+
+/**
+ * The workload that an autoscaler scales.
+ * @throws ReconcileError TargetForbidden, TargetNotFound
+ */
+export async function readWorkload(
+  client: KubeClient,
+  hpa: HorizontalPodAutoscaler,
+  signal: AbortSignal,
+): Promise<ScaledWorkload> {
   const namespace = hpa.metadata.namespace ?? '';
   const { kind = '', name = '' } = hpa.spec?.scaleTargetRef ?? {};
   const label = `${kind} ${namespace}/${name}`;
@@ -139,8 +142,7 @@ async function readTemplate(
     );
   }
   try {
-    const workload = await client.get(resource, { namespace, name }, signal);
-    return workload.spec?.template ?? {};
+    return await client.get(resource, { namespace, name }, signal);
   } catch (error) {
     if (isNotFound(error)) {
       throw waiting(

@@ -4,6 +4,8 @@ import { withLead } from '../../autoscaling/decision.ts';
 import { parseQuantity } from '../../autoscaling/quantity.ts';
 import { ProviderError } from '../../dragonfly/provider.ts';
 import type { Provider } from '../../dragonfly/provider.ts';
+import type { Credentials } from '../../registry/auth.ts';
+import type { Reference } from '../../registry/reference.ts';
 import { formatBytes } from '../bytes.ts';
 import { resolveCredentials } from '../credentials.ts';
 import { parseDuration } from '../duration.ts';
@@ -92,14 +94,29 @@ export async function verifyAgain(pass: Pass, provider: Provider, deps: Prefetch
 async function plan(pass: Pass, deps: PrefetchPolicyDependencies): Promise<PlannedImage[]> {
   const { namespace } = pass.policy.metadata;
   const { signal } = pass;
-  const { images, pullSecret: secretName } = await imagesToWarm(pass, deps);
+  const { images, pullSecrets } = await imagesToWarm(pass, deps);
   return await planImages(images, {
     registry: deps.registry,
     config: deps.config,
     platforms: nodePlatforms(deps.nodes.list()),
-    credentialsFor: (reference) => resolveCredentials({ namespace, secretName, reference }, deps, signal),
+    credentialsFor: (reference) => findCredentials({ namespace, pullSecrets, reference }, deps, signal),
     signal,
   });
+}
+
+/** The credentials of the first Secret that has some for the registry, as kubelet looks for them. */
+async function findCredentials(
+  { namespace, pullSecrets, reference }: { namespace: string; pullSecrets: readonly string[]; reference: Reference },
+  deps: PrefetchPolicyDependencies,
+  signal: AbortSignal,
+): Promise<Credentials | undefined> {
+  for (const secretName of pullSecrets.length === 0 ? [undefined] : pullSecrets) {
+    const credentials = await resolveCredentials({ namespace, secretName, reference }, deps, signal);
+    if (credentials !== undefined) {
+      return credentials;
+    }
+  }
+  return undefined;
 }
 
 async function verifyAll(

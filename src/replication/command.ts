@@ -1,0 +1,89 @@
+import { writeFile } from 'node:fs/promises';
+import { pino, type DestinationStream, type Logger } from 'pino';
+import { readCredentials } from '../converter/credentials.ts';
+import { encodeResult, exitCode } from '../converter/result.ts';
+import { RegistryClient } from '../registry/client.ts';
+import { failureOf, ReplicateError } from './errors.ts';
+import { ReplicateRequest } from './options.ts';
+import { replicate } from './replicate.ts';
+import type { ReplicateResult } from './result.ts';
+
+/** Arguments of the `replicate` command. */
+export interface ReplicateCommand {
+  /** A ReplicateRequest as JSON. */
+  request: string;
+  /** Docker config with credentials for what the artifact is read from; anonymous when absent. */
+  artifactConfig?: string | undefined;
+  /** The same for the source. */
+  sourceConfig?: string | undefined;
+  /** The same for where the copies go. */
+  replicaConfig?: string | undefined;
+  /** File for the result, which the kubelet puts into the Pod's status. */
+  terminationMessage: string;
+  /** User-Agent for registries. */
+  userAgent: string;
+  logLevel: string;
+  /** Where log and progress lines go. */
+  stdout: DestinationStream;
+}
+
+/**
+ * Copies to a region as a Job's worker: log and progress lines on standard output, the result in the termination message,
+ * also on failure.
+ * @param signal aborted when the Pod is told to stop.
+ * @returns the exit code: 0 done, 1 failed and worth another attempt, 3 failed for good.
+ */
+export async function runReplicateCommand(command: ReplicateCommand, signal: AbortSignal): Promise<0 | 1 | 3> {
+  const log = pino({ level: command.logLevel }, command.stdout);
+  let result: ReplicateResult;
+  try {
+    result = await run(command, log, signal);
+  } catch (error) {
+    result = failureOf(error);
+  }
+  if (result.ok) {
+    log.info({ result }, 'copied');
+  } else {
+    log.error({ result }, 'copy failed');
+  }
+  try {
+    await writeFile(command.terminationMessage, encodeResult(result));
+  } catch (error) {
+    log.error({ err: error, path: command.terminationMessage }, 'cannot write the termination message');
+    return 1;
+  }
+  return exitCode(result);
+}
+
+async function run(command: ReplicateCommand, log: Logger, signal: AbortSignal): Promise<ReplicateResult> {
+  const request = parseRequest(command.request);
+  const [artifact, source, replica] = [
+    await readCredentials(command.artifactConfig),
+    await readCredentials(command.sourceConfig),
+    await readCredentials(command.replicaConfig),
+  ];
+  const registry = new RegistryClient({ registries: request.registries, userAgent: command.userAgent, log });
+  try {
+    return await replicate(
+      request,
+      {
+        registry,
+        credentials: { artifact, source, replica },
+        log,
+        onProgress: (progress) => log.info({ progress }, 'progress'),
+      },
+      signal,
+    );
+  } finally {
+    await registry.close();
+  }
+}
+
+function parseRequest(text: string): ReplicateRequest {
+  try {
+    return ReplicateRequest.parse(JSON.parse(text));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new ReplicateError('InvalidSpec', `the request is not valid: ${why}`, true, error);
+  }
+}

@@ -1,0 +1,28 @@
+import type { Logger } from 'pino';
+import type { Credentials } from '../registry/auth.ts';
+import type { CallOptions, RegistryClient } from '../registry/client.ts';
+import type { Reference } from '../registry/reference.ts';
+import type { Role } from './options.ts';
+
+/** An image's place and the credentials for it. */
+export interface Endpoint {
+  reference: Reference;
+  credentials: Credentials | undefined;
+}
+
+/** Everything that the steps of copying one image share. */
+export interface CopyJob {
+  registry: RegistryClient;
+  role: Role;
+  from: Endpoint;
+  to: Endpoint;
+  /** Milliseconds before the first attempt to go on after a break; doubled for the next. */
+  retryDelay: number;
+  log: Logger;
+  signal: AbortSignal;
+}
+
+/** Options of a call to an endpoint's registry. */
+export function callOptions({ credentials }: Endpoint, { signal }: CopyJob): CallOptions {
+  return { credentials, signal };
+}

@@ -1,0 +1,22 @@
+import { z } from 'zod';
+import { Registries } from '../converter/options.ts';
+
+/** Whose credentials an image is read with. */
+export const Role = z.enum(['artifact', 'source']);
+export type Role = z.infer<typeof Role>;
+
+const Image = z.strictObject({
+  role: Role,
+  /** What to copy: `repository@digest`. A tag beside the digest means nothing. */
+  from: z.string().max(1200),
+  /** Where to: `repository:tag`. */
+  to: z.string().max(1200),
+});
+
+/** One copy for a region, as the controller asks a Job for it. */
+export const ReplicateRequest = z.strictObject({
+  /** Copied one after the other. */
+  images: z.array(Image).min(1).max(2),
+  registries: Registries,
+});
+export type ReplicateRequest = z.infer<typeof ReplicateRequest>;

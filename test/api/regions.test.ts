@@ -1,0 +1,228 @@
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import type { AcceleratedImage } from '../../src/api/v1alpha1/acceleratedimage.ts';
+import type { Condition } from '../../src/api/v1alpha1/meta.ts';
+import { acceleratedImages, jobs, type Job, type Pod } from '../../src/kube/resources.ts';
+import { decide } from '../../src/rewriting/decide.ts';
+import { startFaultyRegistry, type FaultyRegistry } from '../doubles/faulty-registry.ts';
+import { freePorts } from '../envtest/ports.ts';
+import { runJobs } from '../support/jobs.ts';
+import { startOperator, type RunningOperator } from '../support/operator.ts';
+import { capableNode, indexOf, webPod } from '../support/rewriting.ts';
+import { until } from '../support/until.ts';
+
+const namespace = 'team-a';
+const REGION = 'topology.kubernetes.io/region';
+
+let primary: FaultyRegistry;
+let eu: FaultyRegistry;
+let liar: FaultyRegistry;
+let down: string;
+let operator: RunningOperator;
+let name: string;
+let number = 0;
+
+before(async () => {
+  [primary, eu, liar] = await Promise.all([startFaultyRegistry(), startFaultyRegistry(), startFaultyRegistry()]);
+  down = `127.0.0.1:${(await freePorts(1))[0]}`;
+  const hosts = [primary.host, eu.host, liar.host, down];
+  operator = await startOperator({
+    registries: hosts.map((host) => ({ host, plainHTTP: true })),
+    conversion: { image: 'slipstream:test', maxConcurrent: 8, maxConcurrentPerRegistry: 8 },
+  });
+});
+after(async () => {
+  await operator?.[Symbol.asyncDispose]();
+  await Promise.all([primary, eu, liar].map((registry) => registry?.close()));
+});
+beforeEach(() => {
+  name = `web-${(number += 1)}`;
+  eu.recover();
+  liar.recover();
+});
+
+async function accelerate(replicas: object[], source: object = {}): Promise<void> {
+  primary.addImage(name, '1', { layers: [Buffer.from(`source of ${name}`)] });
+  await operator.client.create(acceleratedImages, {
+    metadata: { namespace, name },
+    spec: { source: { image: `${primary.host}/${name}:1`, ...source }, replicas },
+  });
+}
+
+async function current(): Promise<AcceleratedImage> {
+  return await operator.client.get(acceleratedImages, { namespace, name });
+}
+
+async function conditionOf(type: string): Promise<Condition | undefined> {
+  return (await current()).status?.conditions?.find((condition) => condition.type === type);
+}
+
+/** Lets Jobs run until the condition Replicated says this, and gives its message. */
+async function replicated(expected: string): Promise<string> {
+  let message = '';
+  await until(`${name} is ${expected}`, async () => {
+    await runJobs(operator.client, namespace, [primary]);
+    const condition = await conditionOf('Replicated');
+    message = condition?.message ?? '';
+    assert.equal(`${condition?.status} ${condition?.reason}`, expected, message);
+    return true;
+  });
+  return message;
+}
+
+async function statesOf(): Promise<Record<string, string>> {
+  const { status } = await current();
+  return Object.fromEntries(
+    (status?.replicas ?? []).map(({ region, state, reason }) => [region, [state, reason].filter(Boolean).join(' ')]),
+  );
+}
+
+/** What a new Pod of the image in a region would run, without its digest, or why it would be left. */
+async function runsIn(region: string): Promise<string> {
+  const node = capableNode('n1', { metadata: { labels: { [REGION]: region } } });
+  const index = indexOf({ images: [await current()], nodes: [node] });
+  const pod: Pod = webPod(`${primary.host}/${name}:1`);
+  const { rewrites, reason } = decide(pod, namespace, index, new Date());
+  return rewrites[0]?.image.split('@')[0] ?? reason;
+}
+
+async function copyJobs(): Promise<Job[]> {
+  const { items } = await operator.client.list(jobs, { namespace });
+  return items.filter(({ metadata, spec }) => {
+    return metadata.name.startsWith('slipstream-replicate-') && JSON.stringify(spec).includes(`/${name}`);
+  });
+}
+
+describe('the copies of an AcceleratedImage', () => {
+  test('are made, verified and used, each by the Pods of its region', async () => {
+    await accelerate([
+      { region: 'eu', repository: `${eu.host}/copies/${name}` },
+      { region: 'near', repository: `${primary.host}/near/${name}`, source: true },
+    ]);
+    await replicated('True Replicated');
+    assert.deepEqual(await statesOf(), { eu: 'Ready', near: 'Ready' });
+    const { status } = await current();
+    assert.equal(status?.summary?.copies, '2/2');
+    assert.equal(eu.content.manifest(`copies/${name}`, '1-nydus')?.digest, status?.artifact?.digest);
+    assert.equal(primary.content.manifest(`near/${name}`, '1')?.digest, status?.source?.digest, 'the source, too');
+    assert.equal(await runsIn('eu'), `${eu.host}/copies/${name}:1-nydus`);
+    assert.equal(await runsIn('near'), `${primary.host}/near/${name}:1-nydus`);
+    assert.equal(await runsIn('elsewhere'), `${primary.host}/${name}:1-nydus`);
+  });
+
+  test('are Jobs that mount the Secrets of their own registries, and hold no right in the cluster', async () => {
+    await accelerate([{ region: 'eu', repository: `${eu.host}/copies/${name}`, pushSecretRef: { name: 'eu-push' } }]);
+    await until('the Job of the copy is made', async () => {
+      await runJobs(operator.client, namespace, [primary]).catch(() => undefined);
+      return (await copyJobs()).length === 1;
+    });
+    const [job] = await copyJobs();
+    const spec = job?.spec?.template.spec;
+    assert.deepEqual(
+      spec?.volumes?.map(({ name: role, secret }) => [role, secret?.secretName]),
+      [['replica', 'eu-push']],
+    );
+    assert.ok(spec?.containers[0]?.args?.includes('--replica-config=/var/run/slipstream/replica/config.json'));
+    assert.equal(spec?.automountServiceAccountToken, false);
+    assert.equal(job?.metadata.labels?.['slipstream.dev/conversion'], undefined);
+  });
+
+  test('that a registry lies about are VerificationFailed and never used; the object stays Ready, and so do the others', async () => {
+    // It says that it has the manifest, under its digest, and hands out another one.
+    liar.fail({ method: 'GET', path: /\/manifests\/sha256/, fault: 'corrupt' });
+    await accelerate([
+      { region: 'eu', repository: `${eu.host}/copies/${name}` },
+      { region: 'liar', repository: `${liar.host}/copies/${name}` },
+    ]);
+    assert.match(await replicated('False ReplicationFailed'), /^liar: .*digest/);
+    await until('the honest one is Ready', async () => {
+      await runJobs(operator.client, namespace, [primary]);
+      return (await statesOf())['eu'] === 'Ready';
+    });
+    assert.deepEqual(await statesOf(), { eu: 'Ready', liar: 'Failed VerificationFailed' });
+    assert.equal((await conditionOf('Ready'))?.status, 'True');
+    assert.equal(await runsIn('liar'), 'ReplicaNotReady');
+    assert.equal(await runsIn('eu'), `${eu.host}/copies/${name}:1-nydus`);
+    assert.equal((await current()).status?.summary?.copies, '1/2');
+  });
+
+  test('whose small blobs are not what their digests say are VerificationFailed, however big the registry says they are', async () => {
+    liar.fail({ method: 'GET', path: /\/blobs\/sha256/, fault: 'corrupt' });
+    await accelerate([{ region: 'liar', repository: `${liar.host}/copies/${name}` }]);
+    await replicated('False ReplicationFailed');
+    assert.deepEqual(await statesOf(), { liar: 'Failed VerificationFailed' });
+  });
+
+  test('to a registry that is down fail alone, with the reason and the time of the next attempt', async () => {
+    await accelerate([
+      { region: 'down', repository: `${down}/copies/${name}` },
+      { region: 'eu', repository: `${eu.host}/copies/${name}` },
+    ]);
+    await replicated('False ReplicationFailed');
+    await until('the other is Ready', async () => {
+      await runJobs(operator.client, namespace, [primary]);
+      return (await statesOf())['eu'] === 'Ready';
+    });
+    const { status } = await current();
+    const failed = status?.replicas?.find(({ region }) => region === 'down');
+    assert.deepEqual([failed?.state, failed?.reason, failed?.failures], ['Failed', 'RegistryUnreachable', 1]);
+    assert.ok(failed?.retryAt !== undefined && Date.parse(failed.retryAt) > Date.now());
+    assert.equal((await conditionOf('Ready'))?.status, 'True');
+  });
+
+  test('that failed are made again by themselves, by a Job of their own', async () => {
+    eu.fail({ path: new RegExp(name), fault: { answer: 503 } });
+    await accelerate([{ region: 'eu', repository: `${eu.host}/copies/${name}` }]);
+    await replicated('False ReplicationFailed');
+    eu.recover();
+    await replicated('True Replicated');
+    const names = (await copyJobs()).map(({ metadata }) => metadata.name).toSorted();
+    assert.deepEqual(names, [names[0], `${names[0]}-1`]);
+    assert.equal((await current()).status?.replicas?.[0]?.failures, undefined);
+  });
+
+  test('to a place that is none say InvalidSpec, and which', async () => {
+    await accelerate([{ region: 'eu', repository: `${eu.host}/UPPER` }]);
+    assert.match(await replicated('False ReplicationFailed'), /UPPER.*lower case/);
+    assert.deepEqual(await statesOf(), { eu: 'Failed InvalidSpec' });
+  });
+
+  test('are stale at once when the tag moves, and are made again', async () => {
+    await accelerate([{ region: 'eu', repository: `${eu.host}/copies/${name}` }], { interval: '10s' });
+    await replicated('True Replicated');
+    const before = (await current()).status?.artifact?.digest;
+    primary.addImage(name, '1', { layers: [Buffer.from('moved')] });
+    await until('the new artifact is Ready', async () => {
+      await runJobs(operator.client, namespace, [primary], 'convert');
+      const { status } = await current();
+      return status?.artifact?.digest !== before && (await conditionOf('Ready'))?.status === 'True';
+    });
+    assert.deepEqual(await statesOf(), { eu: 'Copying' });
+    assert.equal((await conditionOf('Replicated'))?.reason, 'ReplicationPending');
+    assert.equal(await runsIn('eu'), 'ReplicaNotReady');
+
+    await replicated('True Replicated');
+    const { status } = await current();
+    assert.equal(eu.content.manifest(`copies/${name}`, '1-nydus')?.digest, status?.artifact?.digest);
+    assert.equal(await runsIn('eu'), `${eu.host}/copies/${name}:1-nydus`);
+  });
+
+  test('that vanish from their registry are found out about, and are made again', async () => {
+    await accelerate([{ region: 'eu', repository: `${eu.host}/copies/${name}` }], { interval: '10s' });
+    await replicated('True Replicated');
+    eu.content.deleteManifest(`copies/${name}`, (await current()).status?.artifact?.digest ?? '');
+    await replicated('False ReplicationFailed');
+    assert.deepEqual(await statesOf(), { eu: 'Failed ArtifactMissing' });
+    assert.equal(await runsIn('eu'), 'ReplicaNotReady');
+  });
+
+  test('are forgotten with the region', async () => {
+    await accelerate([{ region: 'eu', repository: `${eu.host}/copies/${name}` }]);
+    await replicated('True Replicated');
+    const type = 'application/merge-patch+json';
+    await operator.client.patch(acceleratedImages, { namespace, name }, { spec: { replicas: null } }, type);
+    await until('nothing is said of copies', async () => (await conditionOf('Replicated')) === undefined);
+    assert.equal((await current()).status?.replicas, undefined);
+    assert.equal(await runsIn('eu'), `${primary.host}/${name}:1-nydus`);
+  });
+});

@@ -1,0 +1,111 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ConvertRequest } from '../../src/converter/options.ts';
+import type { ConvertSuccess } from '../../src/converter/result.ts';
+import { SOURCE_DIGEST_ANNOTATION } from '../../src/converter/nydus.ts';
+import { OPTIONS_ANNOTATION } from '../../src/api/v1alpha1/labels.ts';
+import type { KubeClient } from '../../src/kube/client.ts';
+import { jobs, pods, type Job } from '../../src/kube/resources.ts';
+import { parseReference } from '../../src/registry/reference.ts';
+import { runReplicateCommand } from '../../src/replication/command.ts';
+import type { FaultyRegistry } from '../doubles/faulty-registry.ts';
+import { noise } from './image-builder.ts';
+
+const MERGE = 'application/merge-patch+json';
+
+/**
+ * Does what a kubelet and the Job controller would do for the Jobs of a namespace, for as long as it is called again and
+ * again: a conversion puts an artifact of the right annotations into its registry, a copy runs the real worker.
+ * @param registries the doubles that artifacts are put into.
+ * @param kind of the Jobs to run; all when empty.
+ * @returns the names of the Jobs that it brought to their end.
+ */
+export async function runJobs(
+  client: KubeClient,
+  namespace: string,
+  registries: readonly FaultyRegistry[],
+  kind: 'convert' | 'replicate' | '' = '',
+): Promise<string[]> {
+  const { items } = await client.list(jobs, { namespace });
+  const open = items.filter(
+    ({ metadata, status }) => metadata.name.startsWith(`slipstream-${kind}`) && status?.conditions === undefined,
+  );
+  await Promise.all(open.map((job) => finish(client, job, work(job))));
+  return open.map(({ metadata }) => metadata.name);
+
+  async function work(job: Job): Promise<{ ok: boolean; message: string }> {
+    const [command, ...args] = job.spec?.template.spec?.containers[0]?.args ?? [];
+    const request = args.find((arg) => arg.startsWith('--request='))?.slice('--request='.length) ?? '';
+    return command === 'convert' ? converted(request, registries) : await copied(request);
+  }
+}
+
+function converted(text: string, registries: readonly FaultyRegistry[]): { ok: boolean; message: string } {
+  const request = ConvertRequest.parse({ ...(JSON.parse(text) as object), workDir: '/' });
+  const { registry: host, repository, tag } = parseReference(request.target);
+  const sourceDigest = parseReference(request.source).digest ?? '';
+  const annotations = { [SOURCE_DIGEST_ANNOTATION]: sourceDigest, [OPTIONS_ANNOTATION]: request.optionsHash };
+  const layers = [noise(2 << 20, sourceDigest), Buffer.from(`bootstrap of ${sourceDigest}`)];
+  const registry = registries.find((each) => each.host === host);
+  const { digest = '' } = registry?.addImage(repository, tag, { annotations, layers }) ?? {};
+  const [platform = ''] = request.platforms;
+  const result: ConvertSuccess = {
+    ok: true,
+    digest,
+    image: `${request.target}@${digest}`,
+    sourceDigest,
+    builder: 'none',
+    platforms: [{ platform, digest, sourceDigest, size: 2 << 20, bootstrapSize: 1 }],
+    timings: { pull: 0, build: 0, push: 0, total: 0 },
+    bytesRead: 0,
+    bytesPushed: 0,
+    layers: { total: 1, reused: 0 },
+  };
+  return { ok: true, message: JSON.stringify(result) };
+}
+
+async function copied(request: string): Promise<{ ok: boolean; message: string }> {
+  const folder = await mkdtemp(join(tmpdir(), 'job-'));
+  try {
+    const terminationMessage = join(folder, 'termination-log');
+    const stdout = { write: () => undefined };
+    const command = { request, terminationMessage, userAgent: 'slipstream-test', logLevel: 'silent', stdout };
+    const code = await runReplicateCommand(command, new AbortController().signal);
+    return { ok: code === 0, message: await readFile(terminationMessage, 'utf8') };
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+async function finish(
+  client: KubeClient,
+  { metadata: { name, namespace = '' }, spec }: Job,
+  work: Promise<{ ok: boolean; message: string }>,
+): Promise<void> {
+  const { ok, message } = await work;
+  const template = spec?.template;
+  const [container] = template?.spec?.containers ?? [];
+  const ref = { namespace, name: `${name}-pod` };
+  await client.create(pods, {
+    metadata: { ...ref, labels: template?.metadata?.labels },
+    spec: template?.spec,
+  });
+  const terminated = { exitCode: ok ? 0 : 1, reason: ok ? 'Completed' : 'Error', message };
+  const containerStatuses = [
+    { name: container?.name, image: '', imageID: '', ready: false, restartCount: 0, state: { terminated } },
+  ];
+  const podStatus = { status: { phase: ok ? 'Succeeded' : 'Failed', containerStatuses } };
+  await client.patch(pods, ref, podStatus, MERGE, { subresource: 'status' });
+  const now = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
+  const condition = (type: string): object => ({ type, status: 'True', lastTransitionTime: now, reason: 'Test' });
+  const jobStatus = ok
+    ? {
+        startTime: now,
+        completionTime: now,
+        succeeded: 1,
+        conditions: [condition('SuccessCriteriaMet'), condition('Complete')],
+      }
+    : { startTime: now, failed: 1, conditions: [condition('FailureTarget'), condition('Failed')] };
+  await client.patch(jobs, { namespace, name }, { status: jobStatus }, MERGE, { subresource: 'status' });
+}
