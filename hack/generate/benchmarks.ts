@@ -18,6 +18,8 @@ const GOALS: Readonly<Record<string, string>> = {
   'admission.failOpen': '0',
   'admission.errors handler': '0',
   'admission.errors API server': '0',
+  'prefetch.before.ratio': '≥ 0.9',
+  'prefetch.falseAlarm.ratio': '≤ 0.2',
   'index.build': '≤ 3',
   'index.update object': '≤ 1',
   ...Object.fromEntries(
@@ -54,7 +56,7 @@ function valueOf({ value, min, max, runs }: Figure): string {
 }
 
 function goalOf({ figure, at }: Figure): string {
-  return GOALS[at === null ? figure : `${figure} ${at}`] ?? '';
+  return GOALS[`${figure} ${at}`] ?? GOALS[figure] ?? '';
 }
 
 const page = [
