@@ -58,8 +58,6 @@ export interface ImageConfig {
   entrypoint?: string[];
   cmd?: string[];
   env?: Record<string, string>;
-  user?: string;
-  workingDirectory?: string;
 }
 
 /**
@@ -74,8 +72,6 @@ export async function pushRootfs(reference: string, layers: string[], config: Im
     ...(config.entrypoint === undefined ? [] : ['--entrypoint', config.entrypoint.join(',')]),
     ...(config.cmd === undefined ? [] : ['--cmd', config.cmd.join(',')]),
     ...Object.entries(config.env ?? {}).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
-    ...(config.user === undefined ? [] : ['--user', config.user]),
-    ...(config.workingDirectory === undefined ? [] : ['--workdir', config.workingDirectory]),
   ];
   const platform = process.arch === 'arm64' ? 'linux/arm64' : 'linux/amd64';
   const mutate = ['mutate', '--insecure', '--set-platform', platform, '--tag', reference, ...flags, reference];

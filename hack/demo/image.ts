@@ -4,10 +4,10 @@ import { copyFile, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { pushRootfs } from '../cluster/images.ts';
-import { cacheDirectory } from '../tools/locate.ts';
+import { cacheDirectory, toolPath } from '../tools/locate.ts';
 import { execute, runLogged } from '../tools/process.ts';
 import type { Progress } from '../tools/progress.ts';
+import { makeLayout } from './oci-layout.ts';
 
 const SERVICE = join(import.meta.dirname, 'service');
 const SUITE = 'bookworm';
@@ -56,13 +56,14 @@ export async function makeInferenceImage(progress: Progress): Promise<InferenceI
   };
 }
 
-/** Pushes the image to the cluster's registry; gives its digest. */
-export async function pushInferenceImage(reference: string, { layers }: InferenceImage): Promise<string> {
-  return await pushRootfs(reference, layers, {
-    entrypoint: ['/usr/bin/python3', `/${FOLDER}/app.py`],
-    cmd: ['8000'],
-    env: { PYTHONPATH: `/${FOLDER}/packages`, PYTHONDONTWRITEBYTECODE: '1' },
+/** Pushes the image to the cluster's registry. */
+export async function pushInferenceImage(reference: string, { layers }: InferenceImage): Promise<void> {
+  const layout = await makeLayout(layers, {
+    Entrypoint: ['/usr/bin/python3', `/${FOLDER}/app.py`],
+    Cmd: ['8000'],
+    Env: [`PYTHONPATH=/${FOLDER}/packages`, 'PYTHONDONTWRITEBYTECODE=1'],
   });
+  await execute(toolPath('crane'), ['push', '--insecure', layout, reference]);
 }
 
 async function makeLayers(work: string, out: string, progress: Progress): Promise<void> {
