@@ -1,29 +1,20 @@
-import { writeFile } from 'node:fs/promises';
-import { pino, type DestinationStream, type Logger } from 'pino';
+import type { Logger } from 'pino';
 import { RegistryClient } from '../registry/client.ts';
 import { convert } from './convert.ts';
 import { readCredentials } from './credentials.ts';
 import { ConvertError, failureOf } from './errors.ts';
 import { ConvertRequest } from './options.ts';
-import { encodeResult, exitCode, type ConvertResult } from './result.ts';
+import type { ConvertResult } from './result.ts';
+import { runWorker, type WorkerCommand } from './worker.ts';
 
-/** Arguments of the `convert` command. */
-export interface ConvertCommand {
-  /** A ConvertRequest as JSON. */
-  request: string;
+/** Arguments of the `convert` command; its request is a ConvertRequest. */
+export interface ConvertCommand extends WorkerCommand {
   /** Docker config with credentials for the source; anonymous when absent. */
   sourceConfig?: string | undefined;
   /** Docker config with credentials for the target; the source's when absent. */
   targetConfig?: string | undefined;
   /** Path of nydus-image. */
   nydusImage: string;
-  /** File for the result, which the kubelet puts into the Pod's status. */
-  terminationMessage: string;
-  /** User-Agent for registries. */
-  userAgent: string;
-  logLevel: string;
-  /** Where log and progress lines go. */
-  stdout: DestinationStream;
 }
 
 /**
@@ -33,25 +24,12 @@ export interface ConvertCommand {
  * @returns the exit code: 0 done, 1 failed and worth another attempt, 3 failed for good.
  */
 export async function runConvertCommand(command: ConvertCommand, signal: AbortSignal): Promise<0 | 1 | 3> {
-  const log = pino({ level: command.logLevel }, command.stdout);
-  let result: ConvertResult;
-  try {
-    result = await run(command, log, signal);
-  } catch (error) {
-    result = failureOf(error);
-  }
-  if (result.ok) {
-    log.info({ result }, 'converted');
-  } else {
-    log.error({ result }, 'conversion failed');
-  }
-  try {
-    await writeFile(command.terminationMessage, encodeResult(result));
-  } catch (error) {
-    log.error({ err: error, path: command.terminationMessage }, 'cannot write the termination message');
-    return 1;
-  }
-  return exitCode(result);
+  return await runWorker<ConvertResult>(command, {
+    run: (log) => run(command, log, signal),
+    failureOf,
+    done: 'converted',
+    failed: 'conversion failed',
+  });
 }
 
 async function run(command: ConvertCommand, log: Logger, signal: AbortSignal): Promise<ConvertResult> {

@@ -1,30 +1,20 @@
-import { writeFile } from 'node:fs/promises';
-import { pino, type DestinationStream, type Logger } from 'pino';
+import type { Logger } from 'pino';
 import { readCredentials } from '../converter/credentials.ts';
-import { encodeResult, exitCode } from '../converter/result.ts';
+import { runWorker, type WorkerCommand } from '../converter/worker.ts';
 import { RegistryClient } from '../registry/client.ts';
 import { failureOf, ReplicateError } from './errors.ts';
 import { ReplicateRequest } from './options.ts';
 import { replicate } from './replicate.ts';
 import type { ReplicateResult } from './result.ts';
 
-/** Arguments of the `replicate` command. */
-export interface ReplicateCommand {
-  /** A ReplicateRequest as JSON. */
-  request: string;
+/** Arguments of the `replicate` command; its request is a ReplicateRequest. */
+export interface ReplicateCommand extends WorkerCommand {
   /** Docker config with credentials for what the artifact is read from; anonymous when absent. */
   artifactConfig?: string | undefined;
   /** The same for the source. */
   sourceConfig?: string | undefined;
   /** The same for where the copies go. */
   replicaConfig?: string | undefined;
-  /** File for the result, which the kubelet puts into the Pod's status. */
-  terminationMessage: string;
-  /** User-Agent for registries. */
-  userAgent: string;
-  logLevel: string;
-  /** Where log and progress lines go. */
-  stdout: DestinationStream;
 }
 
 /**
@@ -34,25 +24,12 @@ export interface ReplicateCommand {
  * @returns the exit code: 0 done, 1 failed and worth another attempt, 3 failed for good.
  */
 export async function runReplicateCommand(command: ReplicateCommand, signal: AbortSignal): Promise<0 | 1 | 3> {
-  const log = pino({ level: command.logLevel }, command.stdout);
-  let result: ReplicateResult;
-  try {
-    result = await run(command, log, signal);
-  } catch (error) {
-    result = failureOf(error);
-  }
-  if (result.ok) {
-    log.info({ result }, 'copied');
-  } else {
-    log.error({ result }, 'copy failed');
-  }
-  try {
-    await writeFile(command.terminationMessage, encodeResult(result));
-  } catch (error) {
-    log.error({ err: error, path: command.terminationMessage }, 'cannot write the termination message');
-    return 1;
-  }
-  return exitCode(result);
+  return await runWorker<ReplicateResult>(command, {
+    run: (log) => run(command, log, signal),
+    failureOf,
+    done: 'copied',
+    failed: 'copy failed',
+  });
 }
 
 async function run(command: ReplicateCommand, log: Logger, signal: AbortSignal): Promise<ReplicateResult> {

@@ -1,14 +1,7 @@
 import type { Logger } from 'pino';
-import type { Credentials } from '../registry/auth.ts';
+import type { Endpoint } from '../converter/job.ts';
 import type { CallOptions, RegistryClient } from '../registry/client.ts';
-import type { Reference } from '../registry/reference.ts';
 import type { Role } from './options.ts';
-
-/** An image's place and the credentials for it. */
-export interface Endpoint {
-  reference: Reference;
-  credentials: Credentials | undefined;
-}
 
 /** Everything that the steps of copying one image share. */
 export interface CopyJob {

@@ -1,11 +1,12 @@
 import type { Logger } from 'pino';
+import type { Endpoint } from '../converter/job.ts';
 import { progressMeter, type Progress } from '../converter/progress.ts';
 import type { CredentialStore } from '../registry/auth.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import { formatReference, parseReference } from '../registry/reference.ts';
 import { copyImage } from './copy.ts';
 import { failureOf, ReplicateError } from './errors.ts';
-import type { CopyJob, Endpoint } from './job.ts';
+import type { CopyJob } from './job.ts';
 import type { ReplicateRequest, Role } from './options.ts';
 import type { ReplicateResult, ReplicateSuccess } from './result.ts';
 import { readTree, type Tree } from './tree.ts';

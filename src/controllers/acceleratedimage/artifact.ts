@@ -1,6 +1,6 @@
 import { AcceleratedImageReason as Reason } from '../../api/v1alpha1/conditions.ts';
-import { RegistryError } from '../../registry/errors.ts';
 import { formatSeconds } from '../../api/v1alpha1/duration.ts';
+import { RegistryError } from '../../registry/errors.ts';
 import { parseDuration } from '../duration.ts';
 import { ReconcileError } from '../reconcile-error.ts';
 import { fromRegistryError } from '../registry-errors.ts';

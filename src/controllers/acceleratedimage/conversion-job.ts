@@ -1,10 +1,11 @@
 import { AcceleratedImageReason as Reason } from '../../api/v1alpha1/conditions.ts';
+import { formatSeconds } from '../../api/v1alpha1/duration.ts';
 import type { Config } from '../../config.ts';
+import type { Manifest } from '../../kube/client.ts';
 import { isAlreadyExists, isNotFound } from '../../kube/errors.ts';
 import { jobs } from '../../kube/resources.ts';
-import type { Pod } from '../../kube/resources.ts';
+import type { Job, Pod } from '../../kube/resources.ts';
 import { formatReference } from '../../registry/reference.ts';
-import { formatSeconds } from '../../api/v1alpha1/duration.ts';
 import { parseDuration } from '../duration.ts';
 import { ReconcileError, stalled } from '../reconcile-error.ts';
 import { isConversion, placeInQueue } from './admission-queue.ts';
@@ -21,7 +22,7 @@ export const QUEUE_INTERVAL_MS = 5000;
 const LOG_TAIL = { tailLines: 20, limitBytes: 64 * 1024 };
 
 export async function startJob(pass: Pass, deps: Dependencies, identity: ConversionIdentity): Promise<StepResult> {
-  const { image, status, source, target, signal } = pass;
+  const { image, status, source, target } = pass;
   const place = placeInQueue(image, deps.jobs.list().filter(isConversion), deps.images.list(), deps.config.conversion);
   if (!place.free) {
     status.conversion = { hash: identity.hash, phase: 'Queued', queuePosition: place.position };
@@ -52,11 +53,7 @@ export async function startJob(pass: Pass, deps: Dependencies, identity: Convers
     },
     deps.config,
   );
-  await deps.client.create(jobs, job, signal).catch((error: unknown) => {
-    if (!isAlreadyExists(error)) {
-      throw error;
-    }
-  });
+  await createJob(pass, deps, job);
   status.conversion = {
     hash: identity.hash,
     job: identity.jobName,
@@ -69,6 +66,15 @@ export async function startJob(pass: Pass, deps: Dependencies, identity: Convers
     reason: Reason.Converting,
     message: `Job ${identity.jobName} was created`,
   };
+}
+
+/** Creates a Job, unless it is there already: its name says all that it does. */
+export async function createJob({ signal }: Pass, { client }: Dependencies, job: Manifest<Job>): Promise<void> {
+  await client.create(jobs, job, signal).catch((error: unknown) => {
+    if (!isAlreadyExists(error)) {
+      throw error;
+    }
+  });
 }
 
 export async function followProgress(

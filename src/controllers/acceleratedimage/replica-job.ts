@@ -1,11 +1,9 @@
 import { AcceleratedImageReason as Reason } from '../../api/v1alpha1/conditions.ts';
 import { REPLICATION_LABEL } from '../../api/v1alpha1/labels.ts';
-import { isAlreadyExists } from '../../kube/errors.ts';
-import { jobs } from '../../kube/resources.ts';
 import { parseReference } from '../../registry/reference.ts';
 import type { ReplicateRequest } from '../../replication/options.ts';
 import { hasRoomForCopy } from './admission-queue.ts';
-import { QUEUE_INTERVAL_MS, registryOptions } from './conversion-job.ts';
+import { createJob, QUEUE_INTERVAL_MS, registryOptions } from './conversion-job.ts';
 import type { Dependencies, Pass } from './pass.ts';
 import type { CopyIdentity } from './replica-identity.ts';
 import type { Step } from './replica-state.ts';
@@ -50,11 +48,7 @@ export async function startCopy(
     },
     deps.config,
   );
-  await deps.client.create(jobs, job, pass.signal).catch((error: unknown) => {
-    if (!isAlreadyExists(error)) {
-      throw error;
-    }
-  });
+  await createJob(pass, deps, job);
   return {
     status: { ...rest, state: 'Copying', job: name, message: `Job ${name} was created` },
     afterMs: STARTED_MS,
