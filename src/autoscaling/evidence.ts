@@ -1,5 +1,6 @@
 import { durationMs, formatSeconds } from '../api/v1alpha1/duration.ts';
 import type { Decision, Evidence } from '../api/v1alpha1/prefetchpolicy.ts';
+import { quantile } from './quantile.ts';
 
 /** Evidence of nothing yet. */
 export function firstEvidence(now: Date): Evidence {
@@ -55,17 +56,15 @@ function scaleOutOf({ scaledAt }: Decision): number[] {
 function percentiles(decisions: readonly Decision[]): Pick<Evidence, 'leadTimeP50' | 'leadTimeP10' | 'noticeP50'> {
   const leads = decisions.flatMap(({ leadTime }) => signedMs(leadTime));
   const notices = decisions.flatMap(({ notice }) => signedMs(notice));
-  return { leadTimeP50: quantile(leads, 0.5), leadTimeP10: quantile(leads, 0.1), noticeP50: quantile(notices, 0.5) };
+  const shown = (values: readonly number[], q: number): string | undefined => {
+    const ms = quantile(values, q);
+    return ms === undefined ? undefined : formatSeconds(ms);
+  };
+  return { leadTimeP50: shown(leads, 0.5), leadTimeP10: shown(leads, 0.1), noticeP50: shown(notices, 0.5) };
 }
 
 /** Milliseconds of what {@link formatSeconds} wrote. */
 function signedMs(text: string | undefined): number[] {
   const ms = text === undefined ? undefined : durationMs(text.replace('-', ''));
   return ms === undefined ? [] : [text?.startsWith('-') === true ? -ms : ms];
-}
-
-/** Nearest rank. */
-function quantile(values: readonly number[], q: number): string | undefined {
-  const value = values.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(q * values.length) - 1)];
-  return value === undefined ? undefined : formatSeconds(value);
 }

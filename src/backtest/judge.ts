@@ -1,3 +1,5 @@
+import { quantile } from '../autoscaling/quantile.ts';
+
 /** What decisions are judged by; times in milliseconds. */
 export interface Criteria {
   /** From a decision to the end of its warm. */
@@ -79,9 +81,4 @@ function firstAfter(times: readonly number[], at: number): number {
     }
   }
   return times[low] ?? Infinity;
-}
-
-/** Nearest rank. */
-function quantile(values: readonly number[], q: number): number | undefined {
-  return values.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(q * values.length) - 1)];
 }

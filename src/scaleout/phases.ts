@@ -1,3 +1,4 @@
+import { quantile } from '../autoscaling/quantile.ts';
 import { firstOf, lastOf, secondsBetween } from './instant.ts';
 import type { PodTimes } from './pods.ts';
 import type { Timeline } from './timeline.ts';
@@ -41,7 +42,10 @@ export function phasesOf(timeline: Timeline): Phases {
     scaledToFirstPodCreated: secondsBetween(scaled, created),
     scaledToFirstPodReady: secondsBetween(scaled, firstOf(readyTimes)),
     scaledToAllReady: isComplete(timeline) ? secondsBetween(scaled, lastOf(readyTimes)) : undefined,
-    podReadyP50: median(pods.flatMap(({ created: from, ready }) => secondsBetween(from, ready) ?? [])),
+    podReadyP50: quantile(
+      pods.flatMap(({ created: from, ready }) => secondsBetween(from, ready) ?? []),
+      0.5,
+    ),
   });
 }
 
@@ -59,11 +63,6 @@ export function isComplete({ replicas, pods }: Timeline): boolean {
   const alive = pods.filter(({ gone }) => !gone);
   const added = replicas === undefined ? 1 : replicas.to - replicas.from;
   return alive.length >= Math.max(1, added) && alive.every(({ ready }) => ready !== undefined);
-}
-
-/** The value that half of the values do not exceed; undefined if there is none. */
-function median(values: readonly number[]): number | undefined {
-  return values.toSorted((a, b) => a - b)[Math.ceil(values.length / 2) - 1];
 }
 
 /** Leaves out what is undefined. */
