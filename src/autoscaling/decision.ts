@@ -1,10 +1,15 @@
 import { formatSeconds } from '../api/v1alpha1/duration.ts';
-import type { Decision } from '../api/v1alpha1/prefetchpolicy.ts';
+import type { Decision, PrefetchPolicyStatus } from '../api/v1alpha1/prefetchpolicy.ts';
 import { SYNC_PERIOD_MS } from './behavior.ts';
 import type { HpaFacts } from './metrics.ts';
 import { EvaluationReason } from './reasons.ts';
 import { foretells } from './sign.ts';
 import type { Sign } from './sign.ts';
+
+/** The decisions that a status keeps, newest first. */
+export function keptDecisions({ decision, history = [] }: PrefetchPolicyStatus): Decision[] {
+  return decision === undefined ? [] : [decision, ...history];
+}
 
 /** How long after a decision, or after the time that it names, a scale-out counts as the one that it foresaw. */
 export const FORESEEN_WITHIN_MS = 600_000;

@@ -1,4 +1,5 @@
 import type { Decision, PrefetchPolicyStatus } from '../api/v1alpha1/prefetchpolicy.ts';
+import { keptDecisions } from '../autoscaling/decision.ts';
 import { foretells } from '../autoscaling/sign.ts';
 import type { HorizontalPodAutoscaler } from '../kube/resources.ts';
 import { recorded, type Instant } from './instant.ts';
@@ -16,10 +17,7 @@ export interface RecordedScaleOut {
 
 /** The decisions of a policy, newest first, but for those that no scale-out followed or that foretell none. */
 export function decisionsOf(status: PrefetchPolicyStatus | undefined): readonly Decision[] {
-  const { decision, history = [] } = status ?? {};
-  return [decision, ...history]
-    .filter((each) => each !== undefined)
-    .filter(({ trigger, outcome }) => foretells(trigger) && outcome !== 'FalseAlarm');
+  return keptDecisions(status ?? {}).filter(({ trigger, outcome }) => foretells(trigger) && outcome !== 'FalseAlarm');
 }
 
 /**

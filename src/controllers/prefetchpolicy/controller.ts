@@ -16,7 +16,8 @@ import type { Pass, PrefetchPolicyDependencies } from './pass.ts';
 import { record } from './record.ts';
 import { summarise } from './summary.ts';
 import type { Verdict } from './summary.ts';
-import { findAutoscaler } from './target.ts';
+import { findAutoscaler, readTargetImages } from './target.ts';
+import type { TargetImages } from './target.ts';
 import { lookAtTriggers } from './triggers.ts';
 import { RETRY_MS, VERIFY_INTERVAL_MS, verifyAgain, warmFor } from './warm.ts';
 
@@ -71,7 +72,9 @@ async function observe(
   signal: AbortSignal,
 ): Promise<{ nextMs: number; idle: boolean }> {
   const hpa = findAutoscaler(policy, deps.autoscalers.listNamespace(policy.metadata.namespace));
-  const pass: Pass = { policy, draft, hpa, signal };
+  let images: Promise<TargetImages> | undefined;
+  const target = (): Promise<TargetImages> => (images ??= readTargetImages(policy, hpa, deps, signal));
+  const pass: Pass = { policy, draft, hpa, target, signal };
   const { signs, problems, evaluation, nextMs } = await lookAtTriggers(pass, deps);
   const sign = combine(signs);
   describe(pass, evaluation.currentReplicas, sign?.expectedReplicas);

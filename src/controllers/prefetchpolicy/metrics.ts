@@ -1,7 +1,7 @@
 import { Counter, type Registry } from 'prom-client';
 import type { PrefetchPolicyStatus } from '../../api/v1alpha1/prefetchpolicy.ts';
+import { keptDecisions } from '../../autoscaling/decision.ts';
 import { isWarmedBefore, newlySettled } from '../../autoscaling/evidence.ts';
-import { decisionsOf } from './record.ts';
 
 /** What is counted of all policies together: names of objects would make a series each. */
 export interface PrefetchMetrics {
@@ -42,14 +42,14 @@ export function prefetchMetrics(registry: Registry): PrefetchMetrics {
   });
   return {
     observe(before, after) {
-      const known = new Map(decisionsOf(before).map((decision) => [decision.at, decision]));
-      for (const { at, trigger, reason, bytes = 0 } of decisionsOf(after)) {
+      const known = new Map(keptDecisions(before).map((decision) => [decision.at, decision]));
+      for (const { at, trigger, reason, bytes = 0 } of keptDecisions(after)) {
         if (!known.has(at)) {
           decisions.inc({ trigger, reason });
         }
         warmed.inc(Math.max(0, bytes - (known.get(at)?.bytes ?? 0)));
       }
-      for (const decision of newlySettled(decisionsOf(before), decisionsOf(after))) {
+      for (const decision of newlySettled(keptDecisions(before), keptDecisions(after))) {
         const { trigger, outcome = '', scaledAt, bytes = 0 } = decision;
         outcomes.inc({ trigger, outcome });
         if (scaledAt !== undefined) {

@@ -50,8 +50,12 @@ export function newVersionSign(
 /** An image is new until it was warm once; what was evicted later waits for the next sign. */
 function isKnown(image: string, { images, decision }: PrefetchPolicyStatus): boolean {
   const known = images?.filter((each) => each.image === image) ?? [];
-  const isBeingPrepared = decision?.trigger === 'NewVersion' && decision.outcome === undefined;
-  return known.length > 0 && (!isBeingPrepared || known.every(({ state }) => state === 'Warm'));
+  return known.length > 0 && (!isBeingPrepared({ decision }) || known.every(({ state }) => state === 'Warm'));
+}
+
+/** Whether a new version is being warmed and was not verified yet. */
+export function isBeingPrepared({ decision }: Pick<PrefetchPolicyStatus, 'decision'>): boolean {
+  return decision?.trigger === 'NewVersion' && decision.outcome === undefined;
 }
 
 /** The policies that a new artifact may concern, by the repositories of what they warmed before. */

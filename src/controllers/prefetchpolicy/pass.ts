@@ -14,6 +14,7 @@ import type { Key } from '../../runtime/object.ts';
 import type { ReadStore } from '../../runtime/store.ts';
 import type { StatusWriter } from '../status-writer.ts';
 import type { PrefetchMetrics } from './metrics.ts';
+import type { TargetImages } from './target.ts';
 
 export interface PrefetchPolicyDependencies {
   client: KubeClient;
@@ -43,5 +44,7 @@ export interface Pass {
   readonly policy: PrefetchPolicy;
   readonly draft: PrefetchPolicyStatus;
   readonly hpa: HorizontalPodAutoscaler;
+  /** What the next Pods of the target run; read at most once a pass, when it is first asked for. */
+  readonly target: () => Promise<TargetImages>;
   readonly signal: AbortSignal;
 }

@@ -1,5 +1,5 @@
-import type { Decision, PrefetchPolicyStatus } from '../../api/v1alpha1/prefetchpolicy.ts';
-import { decide, recordScaleOut, settle } from '../../autoscaling/decision.ts';
+import type { PrefetchPolicyStatus } from '../../api/v1alpha1/prefetchpolicy.ts';
+import { decide, keptDecisions, recordScaleOut, settle } from '../../autoscaling/decision.ts';
 import { addEvidence, firstEvidence } from '../../autoscaling/evidence.ts';
 import type { HpaFacts } from '../../autoscaling/metrics.ts';
 import type { Sign } from '../../autoscaling/sign.ts';
@@ -17,17 +17,12 @@ export interface Seen {
   readonly now: Date;
 }
 
-/** The decisions that a status keeps, newest first. */
-export function decisionsOf({ decision, history = [] }: PrefetchPolicyStatus): Decision[] {
-  return decision === undefined ? [] : [decision, ...history];
-}
-
 /**
  * Brings the decisions of a status, and the evidence of how good they were, up to date with what was seen: a new decision, the
  * scale-out that followed one, or that none followed.
  */
 export function record(status: PrefetchPolicyStatus, { sign, hpa, cooldownMs, dryRun, now }: Seen): void {
-  const before = decisionsOf(status);
+  const before = keptDecisions(status);
   const [previous] = before;
   const newest = decide(previous, sign, cooldownMs, now);
   const earlier = newest?.at === previous?.at ? before.slice(1) : before;

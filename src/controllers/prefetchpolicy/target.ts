@@ -5,13 +5,12 @@ import { isForbidden, isNotFound } from '../../kube/errors.ts';
 import { daemonSets, deployments, replicaSets, statefulSets } from '../../kube/resources.ts';
 import type { Deployment, HorizontalPodAutoscaler, Resource } from '../../kube/resources.ts';
 import { resolveTemplate } from '../../rewriting/template.ts';
-import type { ResolvedTemplate } from '../../rewriting/template.ts';
 import type { KubeObject } from '../../runtime/object.ts';
 import { concerns } from '../../scaleout/concerns.ts';
 import type { LabelSelector } from '../../scaleout/selector.ts';
 import { stalled, waiting } from '../reconcile-error.ts';
 import { nextArtifacts } from './newversion.ts';
-import type { Pass, PrefetchPolicyDependencies } from './pass.ts';
+import type { PrefetchPolicyDependencies } from './pass.ts';
 
 const RETRY_MS = 30_000;
 
@@ -59,67 +58,47 @@ export function findAutoscaler(
 
 /** What the next Pods of a target run, and with which Secrets they pull it. */
 export interface TargetImages {
+  /**
+   * The images to warm: those that the policy lists, or what the next Pods will run and, for a policy that warms new versions,
+   * what a rollout would have them run.
+   */
   readonly images: readonly string[];
+  /** Those of them that are artifacts: they are known to stay, where a tag may be about to be converted. */
+  readonly artifacts: readonly string[];
   readonly pullSecrets: readonly string[];
 }
 
 /**
- * The images to warm: those that the policy lists, or what the next Pods of its target will run and, for a policy that warms
- * new versions, what a rollout would have them run.
+ * Reads what the next Pods of a policy's target run.
  * @throws ReconcileError TargetForbidden, TargetNotFound
  */
-export async function imagesToWarm(pass: Pass, deps: TargetDependencies): Promise<TargetImages> {
-  const { policy, hpa, signal } = pass;
-  if (policy.spec.images !== undefined) {
-    return { images: policy.spec.images, pullSecrets: [] };
+export async function readTargetImages(
+  policy: PrefetchPolicy,
+  hpa: HorizontalPodAutoscaler,
+  deps: TargetDependencies,
+  signal: AbortSignal,
+): Promise<TargetImages> {
+  const { metadata, spec } = policy;
+  if (spec.images !== undefined) {
+    return { images: spec.images, artifacts: spec.images, pullSecrets: [] };
   }
-  const template = await readTemplate(deps.client, hpa, signal);
-  const { images, pullSecrets } = resolve(template, policy, deps);
-  const running = images.map(({ image }) => image);
-  return { images: [...new Set([...running, ...upcoming(template, policy, deps)])], pullSecrets };
-}
-
-/**
- * Those of them that are artifacts: they are known to stay, where a tag may be about to be converted.
- * @throws ReconcileError TargetForbidden, TargetNotFound
- */
-export async function artifactsToRun(pass: Pass, deps: TargetDependencies): Promise<readonly string[]> {
-  const { policy, hpa, signal } = pass;
-  if (policy.spec.images !== undefined) {
-    return policy.spec.images;
-  }
-  const template = await readTemplate(deps.client, hpa, signal);
-  const { images } = resolve(template, policy, deps);
-  const running = images.filter(({ acceleratedImage }) => acceleratedImage !== undefined);
-  return [...new Set([...running.map(({ image }) => image), ...upcoming(template, policy, deps)])];
+  const template = (await readWorkload(deps.client, hpa, signal)).spec?.template ?? {};
+  const { images, pullSecrets } = resolveTemplate(template, metadata.namespace, deps.index, deps.clock.now());
+  const next = upcoming(template, policy, deps);
+  const accelerated = images.filter(({ acceleratedImage }) => acceleratedImage !== undefined);
+  return {
+    images: [...new Set([...images.map(({ image }) => image), ...next])],
+    artifacts: [...new Set([...accelerated.map(({ image }) => image), ...next])],
+    pullSecrets,
+  };
 }
 
 type TargetDependencies = Pick<PrefetchPolicyDependencies, 'client' | 'clock' | 'images' | 'index'>;
-
-function resolve(
-  template: PodTemplate,
-  { metadata }: PrefetchPolicy,
-  { index, clock }: TargetDependencies,
-): ResolvedTemplate {
-  return resolveTemplate(template, metadata.namespace, index, clock.now());
-}
 
 function upcoming(template: PodTemplate, { metadata, spec }: PrefetchPolicy, { images }: TargetDependencies): string[] {
   const { initContainers = [], containers = [] } = template.spec ?? {};
   const named = [...initContainers, ...containers].flatMap(({ image }) => (image === undefined ? [] : [image]));
   return spec.triggers.newVersion ? nextArtifacts(named, images.listNamespace(metadata.namespace)) : [];
-}
-
-/**
- * The Pod template of the workload that an autoscaler scales.
- * @throws ReconcileError TargetForbidden, TargetNotFound
- */
-async function readTemplate(
-  client: KubeClient,
-  hpa: HorizontalPodAutoscaler,
-  signal: AbortSignal,
-): Promise<PodTemplate> {
-  return (await readWorkload(client, hpa, signal)).spec?.template ?? {};
 }
 
 /**

@@ -13,9 +13,8 @@ import { keyOf } from '../../runtime/object.ts';
 import { parseDuration } from '../duration.ts';
 import { ReconcileError, stalled, waiting } from '../reconcile-error.ts';
 import { newNodeSign } from './newnode.ts';
-import { newVersionSign } from './newversion.ts';
+import { isBeingPrepared, newVersionSign } from './newversion.ts';
 import type { Pass, PrefetchPolicyDependencies } from './pass.ts';
-import { artifactsToRun } from './target.ts';
 
 const RETRY_MS = 60_000;
 const MIN_PAUSE_MS = 1000;
@@ -67,9 +66,8 @@ export async function lookAtTriggers(pass: Pass, deps: PrefetchPolicyDependencie
     }
   }
   const key = keyOf(policy);
-  const isBeingPrepared = draft.decision?.trigger === 'NewVersion' && draft.decision.outcome === undefined;
-  if (newVersion && (deps.newArtifacts.has(key) || draft.images === undefined || isBeingPrepared)) {
-    signs.push(newVersionSign(await artifactsToRun(pass, deps), draft, currentReplicas));
+  if (newVersion && (deps.newArtifacts.has(key) || draft.images === undefined || isBeingPrepared(draft))) {
+    signs.push(newVersionSign((await pass.target()).artifacts, draft, currentReplicas));
     deps.newArtifacts.delete(key);
   }
   if (newNode) {

@@ -15,7 +15,6 @@ import type { Pass, PrefetchPolicyDependencies } from './pass.ts';
 import { planImages } from './plan.ts';
 import type { PlannedImage } from './plan.ts';
 import { summarise } from './summary.ts';
-import { imagesToWarm } from './target.ts';
 import { isStillWarm, unverified, warmth } from './warmth.ts';
 
 /** How often warm images are read back again while nothing happens. */
@@ -94,7 +93,7 @@ export async function verifyAgain(pass: Pass, provider: Provider, deps: Prefetch
 async function plan(pass: Pass, deps: PrefetchPolicyDependencies): Promise<PlannedImage[]> {
   const { namespace } = pass.policy.metadata;
   const { signal } = pass;
-  const { images, pullSecrets } = await imagesToWarm(pass, deps);
+  const { images, pullSecrets } = await pass.target();
   return await planImages(images, {
     registry: deps.registry,
     config: deps.config,

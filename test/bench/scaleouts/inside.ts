@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { installSlipstream } from '../../../hack/cluster/slipstream.ts';
 import { figure, quantile } from '../../../hack/figures.ts';
 import { createProgress } from '../../../hack/tools/progress.ts';
+import { keptDecisions } from '../../../src/autoscaling/decision.ts';
 import { loadKubeClient } from '../../../src/kube/client.ts';
 import type { KubeClient } from '../../../src/kube/client.ts';
 import { deployments, horizontalPodAutoscalers, pods, prefetchPolicies } from '../../../src/kube/resources.ts';
@@ -107,7 +108,7 @@ async function resultOf(
   firstNewPod: number | undefined,
 ): Promise<Result> {
   const { status } = await client.get(prefetchPolicies, { namespace: NAMESPACE, name });
-  const decisions = [status?.decision, ...(status?.history ?? [])].filter((decision) => decision !== undefined);
+  const decisions = keptDecisions(status ?? {});
   // The decision that was first to bring what the first new Pod read.
   const decision = decisions.at(-1);
   const verified = decision?.warmVerifiedAt === undefined ? undefined : new Date(decision.warmVerifiedAt).getTime();
