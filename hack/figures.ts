@@ -36,6 +36,18 @@ export function ratioFigure(name: string, baseline: readonly number[], values: r
   return { ...figure(name, '×', ratios), baseline: round(median(baseline)), ratio: round(median(ratios)) };
 }
 
+/** A figure beside the same one of a baseline, measured in turns; the ratio is the median of the pairs'. */
+export function figureAgainst(
+  name: string,
+  unit: string,
+  values: readonly number[],
+  baseline: readonly number[],
+  at: string | null = null,
+): Figure {
+  const ratios = values.map((value, index) => value / (baseline[index] ?? Number.NaN));
+  return { ...figure(name, unit, values, at), baseline: round(median(baseline)), ratio: round(median(ratios)) };
+}
+
 /** The middle of the values; of an even number, the mean of the middle two. Throws when there are none. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);

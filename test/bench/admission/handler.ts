@@ -1,8 +1,8 @@
 import { Pool } from 'undici';
-import { figure, quantile, type Figure } from '../../../hack/figures.ts';
+import { figure, figureAgainst, quantile, type Figure } from '../../../hack/figures.ts';
 import { openLoop } from '../../support/open-loop.ts';
 import { isAccelerated, reviewOf } from './cluster.ts';
-import { startServer, type ServerProcess } from './server-process.ts';
+import { startEcho, startServer, type ServerProcess, type WebhookProcess } from './server-process.ts';
 
 const RATES = [50, 300, 1000];
 const WARM_UP_RATE = 300;
@@ -10,20 +10,24 @@ const WARM_UP_RATE = 300;
 const PODS = 2000;
 const QUANTILES = { p50: 0.5, p99: 0.99, p999: 0.999 } as const;
 
-/** Latency of the webhook over real HTTPS on loopback, with open-loop load; each rate `runs` times for so many seconds. */
+/**
+ * Latency of the webhook over real HTTPS on loopback, with open-loop load; each rate `runs` times for so many seconds. The
+ * baseline, in turns with it, is a server that gets the same requests and answers at once: that much is the machine's.
+ */
 export async function measureHandler(images: number, nodes: number, runs: number, seconds: number): Promise<Figure[]> {
   const server = await startServer(images, nodes);
-  // As an API server: HTTP/1.1 over connections that are kept.
-  const pool = new Pool(`https://localhost:${server.port}`, {
-    connections: 25,
-    connect: { ca: server.ca },
-    allowH2: false,
-  });
+  const echo = await startEcho();
+  const [pool, echoPool] = [poolTo(server), poolTo(echo)];
   try {
     const bodies = Array.from({ length: PODS }, (_, i) => Buffer.from(bodyOf(i, images)));
-    const send = (i: number): Promise<void> => review(pool, bodies[i % PODS] ?? Buffer.of(), i % PODS);
+    const body = (i: number): Buffer => bodies[i % PODS] ?? Buffer.of();
+    const send: Senders = {
+      webhook: (i) => review(pool, body(i), i % PODS),
+      echo: async (i) => void (await post(echoPool, body(i))),
+    };
     // Connections and compiled code, as they are in a process that has run for a while.
-    await openLoop(WARM_UP_RATE, seconds, send);
+    await openLoop(WARM_UP_RATE, seconds, send.webhook);
+    await openLoop(WARM_UP_RATE, seconds, send.echo);
     const figures: Figure[] = [];
     const errors: number[] = [];
     for (const rate of RATES) {
@@ -38,41 +42,51 @@ export async function measureHandler(images: number, nodes: number, runs: number
       figure('admission.errors', 'count', [errors.reduce((sum, each) => sum + each, 0)], 'handler'),
     ];
   } finally {
-    await pool.close();
-    await server.stop();
+    await Promise.all([pool.close(), echoPool.close()]);
+    await Promise.all([server.stop(), echo.stop()]);
   }
 }
 
+interface Senders {
+  webhook: (i: number) => Promise<void>;
+  echo: (i: number) => Promise<void>;
+}
+
+/** Connections as those of an API server: HTTP/1.1, kept. */
+function poolTo({ port, ca }: ServerProcess): Pool {
+  return new Pool(`https://localhost:${port}`, { connections: 25, connect: { ca }, allowH2: false });
+}
+
 async function measureRate(
-  server: ServerProcess,
+  server: WebhookProcess,
   rate: number,
   runs: number,
   seconds: number,
-  send: (i: number) => Promise<void>,
+  send: Senders,
 ): Promise<{ figures: Figure[]; errors: number }> {
-  const latency: Record<keyof typeof QUANTILES, number[]> = { p50: [], p99: [], p999: [] };
+  const latencies: { webhook: number[]; echo: number[] }[] = [];
   const cpu: number[] = [];
   let failed = 0;
   for (let run = 0; run < runs; run += 1) {
     const before = await server.usage();
-    const { latencies, errors } = await openLoop(rate, seconds, send);
+    const webhook = await openLoop(rate, seconds, send.webhook);
     const after = await server.usage();
-    failed += errors;
+    const echo = await openLoop(rate, seconds, send.echo);
+    failed += webhook.errors;
     cpu.push((after.cpu - before.cpu) / seconds);
-    for (const name of ['p50', 'p99', 'p999'] as const) {
-      latency[name].push(quantile(latencies, QUANTILES[name]));
-    }
+    latencies.push({ webhook: webhook.latencies, echo: echo.latencies });
   }
   const at = `${rate}/s`;
-  return {
-    figures: [
-      figure('admission.handler.p50', 'ms', latency.p50, at),
-      figure('admission.handler.p99', 'ms', latency.p99, at),
-      figure('admission.handler.p999', 'ms', latency.p999, at),
-      figure('admission.cpu', 'cores', cpu, at),
-    ],
-    errors: failed,
-  };
+  const quantiles = Object.entries(QUANTILES).map(([name, q]) =>
+    figureAgainst(
+      `admission.handler.${name}`,
+      'ms',
+      latencies.map(({ webhook }) => quantile(webhook, q)),
+      latencies.map(({ echo }) => quantile(echo, q)),
+      at,
+    ),
+  );
+  return { figures: [...quantiles, figure('admission.cpu', 'cores', cpu, at)], errors: failed };
 }
 
 function bodyOf(i: number, images: number): string {
@@ -94,11 +108,15 @@ function bodyOf(i: number, images: number): string {
 
 /** Throws where the answer is not the one that this Pod must get. */
 async function review(pool: Pool, body: Buffer, i: number): Promise<void> {
+  const { statusCode, text } = await post(pool, body);
+  const allowed = text.includes(`"response":{"uid":"${i}","allowed":true`);
+  if (statusCode !== 200 || !allowed || text.includes('"patch":') !== isAccelerated(i)) {
+    throw new Error(`wrong answer to Pod ${i}: ${statusCode} ${text}`);
+  }
+}
+
+async function post(pool: Pool, body: Buffer): Promise<{ statusCode: number; text: string }> {
   const headers = { 'content-type': 'application/json' };
   const answer = await pool.request({ method: 'POST', path: '/mutate-pods?timeout=2s', headers, body });
-  const text = await answer.body.text();
-  const allowed = text.includes(`"response":{"uid":"${i}","allowed":true`);
-  if (answer.statusCode !== 200 || !allowed || text.includes('"patch":') !== isAccelerated(i)) {
-    throw new Error(`wrong answer to Pod ${i}: ${answer.statusCode} ${text}`);
-  }
+  return { statusCode: answer.statusCode, text: await answer.body.text() };
 }
