@@ -22,7 +22,12 @@ function sourceImage(name: string, manifestDigest: string): SourceImage {
 
 function artifactOf(images: SourceImage[], blobs: BlobLayer[], indexOf?: string): Artifact {
   const manifests = images.map(({ descriptor }) =>
-    buildManifest(buildConfig(config, blobs, bootstrap).descriptor, blobs, bootstrap, descriptor, provenance),
+    buildManifest(
+      buildConfig(config, { blobs, referred: [], bootstrap }).descriptor,
+      { blobs, referred: [], bootstrap },
+      descriptor,
+      provenance,
+    ),
   );
   const annotations = manifests[0]?.manifest.annotations ?? {};
   return {
@@ -74,7 +79,11 @@ describe('an artifact that is there already', () => {
 
 describe('layers of an earlier artifact', () => {
   test('are offered by the source layer that they were made from', () => {
-    const layers = reusableLayers(artifactOf([amd64], blobs), 'options', 'v2.2.0');
+    const layers = reusableLayers(artifactOf([amd64], blobs), {
+      optionsHash: 'options',
+      builder: 'v2.2.0',
+      dictionary: undefined,
+    });
     assert.deepEqual([...layers.keys()], [digest('a'), digest('c')]);
     assert.deepEqual(layers.get(digest('c')), {
       sourceDigest: digest('c'),
@@ -85,8 +94,16 @@ describe('layers of an earlier artifact', () => {
   });
 
   test('are not offered when options or builder were others', () => {
-    assert.equal(reusableLayers(artifactOf([amd64], blobs), 'other', 'v2.2.0').size, 0);
-    assert.equal(reusableLayers(artifactOf([amd64], blobs), 'options', 'v2.3.0').size, 0);
+    assert.equal(
+      reusableLayers(artifactOf([amd64], blobs), { optionsHash: 'other', builder: 'v2.2.0', dictionary: undefined })
+        .size,
+      0,
+    );
+    assert.equal(
+      reusableLayers(artifactOf([amd64], blobs), { optionsHash: 'options', builder: 'v2.3.0', dictionary: undefined })
+        .size,
+      0,
+    );
   });
 });
 

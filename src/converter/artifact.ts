@@ -1,10 +1,10 @@
 import pLimit from 'p-limit';
-import { OPTIONS_ANNOTATION, SOURCE_LAYER_ANNOTATION } from '../api/v1alpha1/labels.ts';
+import { DICTIONARY_ANNOTATION, OPTIONS_ANNOTATION, SOURCE_LAYER_ANNOTATION } from '../api/v1alpha1/labels.ts';
 import type { Credentials } from '../registry/auth.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import { RegistryError, type RegistryErrorKind } from '../registry/errors.ts';
 import { formatReference, type Reference, type Repository } from '../registry/reference.ts';
-import { isIndex, type Descriptor, type Manifest } from '../registry/schema.ts';
+import { isIndex, type Descriptor, type Manifest, type Platform } from '../registry/schema.ts';
 import { explained } from './errors.ts';
 import type { BlobLayer } from './manifest.ts';
 import {
@@ -31,6 +31,8 @@ export interface TargetOptions {
 
 /** A manifest of an artifact in the registry. */
 export interface ArtifactManifest {
+  /** What the index says that it is for; a plain manifest does not say. */
+  platform?: Platform | undefined;
   descriptor: Descriptor;
   manifest: Manifest;
 }
@@ -70,11 +72,12 @@ export async function readArtifact(
     if (!isIndex(manifest)) {
       return { reference, digest: descriptor.digest, annotations, manifests: [{ descriptor, manifest }] };
     }
-    const entries = await Promise.all(manifest.manifests.map((entry) => read({ ...reference, digest: entry.digest })));
-    const manifests = entries.flatMap((entry) =>
+    const index = manifest;
+    const entries = await Promise.all(index.manifests.map((entry) => read({ ...reference, digest: entry.digest })));
+    const manifests = entries.flatMap((entry, i) =>
       entry === undefined || isIndex(entry.manifest)
         ? []
-        : [{ descriptor: entry.descriptor, manifest: entry.manifest }],
+        : [{ platform: index.manifests[i]?.platform, descriptor: entry.descriptor, manifest: entry.manifest }],
     );
     return { reference, digest: descriptor.digest, annotations, manifests };
   });
@@ -119,12 +122,19 @@ export interface ReusableLayer extends BlobLayer {
   from: Repository;
 }
 
-/** The layers of an artifact by the digest of the source layer, if it was made with the same options and builder. */
-export function reusableLayers(artifact: Artifact, optionsHash: string, builder: string): Map<string, ReusableLayer> {
+/** What must be the same for a layer to be the same again. */
+export interface Recipe {
+  optionsHash: string;
+  builder: string;
+  /** Digest of the manifest that serves as chunk dictionary, if one does. */
+  dictionary: string | undefined;
+}
+
+/** The layers of an artifact by the digest of the source layer, as far as they were made by the same recipe. */
+export function reusableLayers(artifact: Artifact, recipe: Recipe): Map<string, ReusableLayer> {
   const layers = new Map<string, ReusableLayer>();
-  for (const { manifest } of artifact.manifests) {
-    const { [OPTIONS_ANNOTATION]: options, [BUILDER_VERSION_ANNOTATION]: version } = manifest.annotations ?? {};
-    if (options !== optionsHash || version !== builder) {
+  for (const { descriptor, manifest } of artifact.manifests) {
+    if (!isMadeBy(recipe, descriptor.digest, manifest)) {
       continue;
     }
     for (const { digest, size, annotations = {} } of manifest.layers) {
@@ -135,6 +145,20 @@ export function reusableLayers(artifact: Artifact, optionsHash: string, builder:
     }
   }
   return layers;
+}
+
+/**
+ * A layer may refer to blobs of the dictionary that it was made with, and the tree of the image can only name those of one: the
+ * same that it was made with, or a version of the image that names all of them itself.
+ */
+function isMadeBy(
+  { optionsHash, builder, dictionary }: Recipe,
+  digest: string,
+  { annotations = {} }: Manifest,
+): boolean {
+  const { [OPTIONS_ANNOTATION]: options, [BUILDER_VERSION_ANNOTATION]: version } = annotations;
+  const fits = annotations[DICTIONARY_ANNOTATION] === dictionary || digest === dictionary;
+  return options === optionsHash && version === builder && fits;
 }
 
 /** Blobs of manifests that a repository does not have, or has with another size. */

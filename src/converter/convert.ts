@@ -10,15 +10,15 @@ import { ConvertError, failureOf } from './errors.ts';
 import { assembleImage, type AssembledImage } from './image.ts';
 import type { ConversionJob, Endpoint } from './job.ts';
 import { convertLayers } from './layers.ts';
-import type { Provenance } from './manifest.ts';
 import { fsVersionOf } from './nydus.ts';
 import { builderVersion } from './nydusimage.ts';
 import type { ConvertRequest } from './options.ts';
 import { progressMeter, type Progress } from './progress.ts';
 import { publish } from './publish.ts';
 import type { ConvertResult, ConvertSuccess, PlatformResult } from './result.ts';
-import { findReusable, findWhole } from './reuse.ts';
-import { resolveSource, type Source } from './source.ts';
+import { planParts } from './parts.ts';
+import { findReusable, findWhole, readEarlier } from './reuse.ts';
+import { resolveSource, type Source, type SourceImage } from './source.ts';
 import { stopwatch } from './stopwatch.ts';
 
 /** What a conversion works with. */
@@ -81,6 +81,7 @@ async function prepare(
   return {
     registry,
     source,
+    sourceReference: request.source,
     target,
     nydusImage,
     builder,
@@ -92,6 +93,7 @@ async function prepare(
     trees,
     watches: { pull: stopwatch(now), build: stopwatch(now), push: stopwatch(now), total: stopwatch(now) },
     traffic: { read: 0, pushed: 0 },
+    chunks: { deduplicated: 0, bytesDeduplicated: 0, bytesWritten: 0 },
     log,
   };
 }
@@ -99,7 +101,7 @@ async function prepare(
 async function run(
   request: ConvertRequest,
   job: ConversionJob,
-  { onProgress, now = monotonic }: ConvertDependencies,
+  { credentials, onProgress, now = monotonic }: ConvertDependencies,
   signal: AbortSignal,
 ): Promise<ConvertSuccess> {
   const { registry, log } = job;
@@ -108,7 +110,7 @@ async function run(
     credentials: job.source.credentials,
     signal,
   });
-  const layers = distinctLayers(source);
+  const layers = distinctLayers(source.images);
   const target: TargetOptions = { registry, credentials: job.target.credentials, signal };
   const current = await readArtifact(job.target.reference, target);
   const whole = current === undefined ? undefined : await findWhole(current, source, job, target);
@@ -119,19 +121,20 @@ async function run(
 
   const sizes = new Map(layers.map(({ digest, size }) => [digest, size]));
   const progress = progressMeter(sizes, onProgress, now);
-  const reusable = await findReusable(request.reuse, current, job, target);
-  const { blobs, reused } = await convertLayers(layers, reusable, job, progress, signal);
-  const provenance: Provenance = {
-    sourceReference: request.source,
-    fsVersion: job.fsVersion,
-    builder: job.builder,
-    optionsHash: job.optionsHash,
-  };
+  const earlier = await readEarlier(request.reuse, current, job, target);
+  const place = (image: string): Endpoint => endpoint(image, credentials.target ?? credentials.source);
+  const parts = await planParts(request.chunkDictionary, source, earlier, job, place, signal);
   const assembled: AssembledImage[] = [];
-  for (const image of source.images) {
-    assembled.push(await assembleImage(image, blobs, job, provenance, signal));
+  let reused = 0;
+  for (const { images, dictionary } of parts) {
+    const part = { ...job, dictionary };
+    const converted = await convertLayers(distinctLayers(images), findReusable(earlier, part), part, progress, signal);
+    reused += converted.reused;
+    for (const image of images) {
+      assembled.push(await assembleImage(image, converted.blobs, part, signal));
+    }
   }
-  const digest = await publish(assembled, source.digest, provenance, job, signal);
+  const digest = await publish(assembled, source.digest, job, signal);
   progress.finish();
 
   const platforms = assembled.map(({ image, manifest }) =>
@@ -140,8 +143,8 @@ async function run(
   return success(digest, platforms, source, { total: layers.length, reused }, job);
 }
 
-/** The layers of all platforms, each once. */
-function distinctLayers({ images }: Source): Descriptor[] {
+/** The layers of several platforms, each once. */
+function distinctLayers(images: readonly SourceImage[]): Descriptor[] {
   return [...new Map(images.flatMap(({ layers }) => layers.map((layer) => [layer.digest, layer]))).values()];
 }
 
@@ -150,7 +153,7 @@ function success(
   platforms: PlatformResult[],
   source: Source,
   layers: ConvertSuccess['layers'],
-  { target, builder, watches: { pull, build, push, total }, traffic }: ConversionJob,
+  { target, builder, watches: { pull, build, push, total }, traffic, chunks }: ConversionJob,
 ): ConvertSuccess {
   return {
     ok: true,
@@ -163,6 +166,7 @@ function success(
     bytesRead: traffic.read,
     bytesPushed: traffic.pushed,
     layers,
+    chunks,
   };
 }
 

@@ -1,10 +1,12 @@
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Descriptor } from '../registry/schema.ts';
 import { packBootstrap, type BootstrapFile } from './bootstrap.ts';
+import { bringBlob } from './bring.ts';
 import { ConvertError } from './errors.ts';
-import type { ConversionJob } from './job.ts';
-import { buildConfig, buildManifest, type BlobLayer, type ManifestDocument, type Provenance } from './manifest.ts';
+import { provenanceOf, type ConversionJob, type Endpoint } from './job.ts';
+import { buildConfig, buildManifest, type BlobLayer, type ManifestDocument } from './manifest.ts';
 import { mergeArguments, readReport, runNydusImage } from './nydusimage.ts';
 import { pushDocument, pushFile } from './push.ts';
 import type { SourceImage } from './source.ts';
@@ -25,23 +27,31 @@ export async function assembleImage(
   image: SourceImage,
   converted: ReadonlyMap<string, BlobLayer>,
   job: ConversionJob,
-  provenance: Provenance,
   signal: AbortSignal,
 ): Promise<AssembledImage> {
   // From the lowest up; a layer that the image has twice is in it twice, as nydus-snapshotter's converter has it.
   const blobs = image.layers.flatMap(({ digest }) => converted.get(digest) ?? []);
   const folder = await mkdtemp(join(job.workDir, 'image-'));
   try {
-    const boot = await merge(blobs, folder, job, signal);
+    const { boot, referred } = await merge(blobs, folder, job, signal);
+    await Promise.all(referred.map(({ blob, from }) => bringBlob(blob, from, job, signal)));
+    const all = [...blobs, ...referred.map(({ blob }) => blob)];
     const path = join(folder, 'layer.tar.gz');
-    const bootstrap = await packBootstrap([boot, ...chunkTables(blobs, job)], path, signal);
+    const bootstrap = await packBootstrap([boot, ...chunkTables(all, job)], path, signal);
     await pushFile(path, bootstrap.digest, job, signal);
-    const config = buildConfig(image.config, blobs, bootstrap);
+    const layers = { blobs, referred: referred.map(({ blob }) => blob), bootstrap };
+    const config = buildConfig(image.config, layers);
     await pushDocument(config, job, signal);
-    return { image, manifest: buildManifest(config.descriptor, blobs, bootstrap, image.descriptor, provenance) };
+    return { image, manifest: buildManifest(config.descriptor, layers, image.descriptor, provenanceOf(job)) };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** The tree of an image, and the blobs of the dictionary that it refers to. */
+interface Merged {
+  boot: BootstrapFile;
+  referred: { blob: Descriptor; from: Endpoint }[];
 }
 
 async function merge(
@@ -49,22 +59,26 @@ async function merge(
   folder: string,
   job: ConversionJob,
   signal: AbortSignal,
-): Promise<BootstrapFile> {
+): Promise<Merged> {
   const bootstrap = join(folder, 'image.boot');
   const report = join(folder, 'report.json');
   const bootstraps = blobs.map(({ digest }) => treePath(job.trees, digest));
-  const args = mergeArguments({ bootstraps, bootstrap, report });
+  const args = mergeArguments({ bootstraps, bootstrap, report, dictionary: job.dictionary?.bootstrap });
   await job.watches.build.during(() => runNydusImage(job.nydusImage, args, job.prefetchPaths, signal));
-  const known = new Set(blobs.map(({ digest }) => digest));
-  const unknown = (await readReport(report)).blobs.filter((hex) => !known.has(`sha256:${hex}`));
-  if (unknown.length > 0) {
-    throw new ConvertError('ConversionFailed', `nydus-image merge refers to blobs of no layer: ${unknown.join(', ')}`);
+  const own = new Set(blobs.map(({ digest }) => digest));
+  const others = (await readReport(report)).blobs.filter((hex) => !own.has(`sha256:${hex}`));
+  const referred = others.flatMap((hex) => {
+    const blob = job.dictionary?.blobs.get(hex);
+    return blob === undefined || job.dictionary === undefined ? [] : [{ blob, from: job.dictionary.from }];
+  });
+  if (referred.length < others.length) {
+    throw new ConvertError('ConversionFailed', `nydus-image merge refers to blobs of no layer: ${others.join(', ')}`);
   }
-  return { name: 'image.boot', path: bootstrap };
+  return { boot: { name: 'image.boot', path: bootstrap }, referred };
 }
 
 /** The layers' chunk tables, which spare nydusd a request for each; newer converters put them beside the tree, too. */
-function chunkTables(blobs: readonly BlobLayer[], { trees }: ConversionJob): BootstrapFile[] {
+function chunkTables(blobs: readonly Pick<Descriptor, 'digest'>[], { trees }: ConversionJob): BootstrapFile[] {
   const digests = [...new Set(blobs.map(({ digest }) => digest))];
   return digests
     .map((digest) => ({ name: chunkTableName(digest), path: chunkTablePath(trees, digest) }))

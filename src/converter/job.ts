@@ -2,6 +2,8 @@ import type { Logger } from 'pino';
 import type { Credentials } from '../registry/auth.ts';
 import type { CallOptions, RegistryClient } from '../registry/client.ts';
 import type { Reference } from '../registry/reference.ts';
+import type { Dictionary } from './dictionary.ts';
+import type { Provenance } from './manifest.ts';
 import type { FsVersion } from './nydus.ts';
 import type { Stopwatch } from './stopwatch.ts';
 
@@ -15,6 +17,8 @@ export interface Endpoint {
 export interface ConversionJob {
   registry: RegistryClient;
   source: Endpoint;
+  /** The source as it was asked for. */
+  sourceReference: string;
   target: Endpoint;
   /** Path of nydus-image. */
   nydusImage: string;
@@ -22,6 +26,8 @@ export interface ConversionJob {
   fsVersion: FsVersion;
   compressor: 'zstd' | 'lz4_block' | 'none';
   prefetchPaths: readonly string[];
+  /** Image whose chunks are not stored again. */
+  dictionary?: Dictionary | undefined;
   optionsHash: string;
   /** Folder for what lives as long as one step. */
   workDir: string;
@@ -30,10 +36,18 @@ export interface ConversionJob {
   watches: { pull: Stopwatch; build: Stopwatch; push: Stopwatch; total: Stopwatch };
   /** Bytes of blobs and manifests so far. */
   traffic: { read: number; pushed: number };
+  /** What nydus-image found to be there already, and what it wrote, in chunks and bytes before compression. */
+  chunks: { deduplicated: number; bytesDeduplicated: number; bytesWritten: number };
   log: Logger;
 }
 
 /** Options of a call to an endpoint's registry. */
 export function callOptions({ credentials }: Endpoint, signal: AbortSignal): CallOptions & { signal: AbortSignal } {
   return { credentials, signal };
+}
+
+/** What the artifacts of a conversion say of their making. */
+export function provenanceOf(job: ConversionJob): Provenance {
+  const { sourceReference, fsVersion, builder, optionsHash, dictionary } = job;
+  return { sourceReference, fsVersion, builder, optionsHash, dictionary: dictionary?.digest };
 }

@@ -96,7 +96,14 @@ async function run(
   const failed = new AbortController();
   const stop = AbortSignal.any([signal, failed.signal]);
   const output = openFifoReader(blob);
-  const args = createArguments({ tar, blob, report, fsVersion: job.fsVersion, compressor: job.compressor });
+  const args = createArguments({
+    tar,
+    blob,
+    report,
+    fsVersion: job.fsVersion,
+    compressor: job.compressor,
+    dictionary: job.dictionary?.bootstrap,
+  });
   // No prefetch paths here: only those of the merged tree count, and without them equal layers give equal blobs.
   const build = job.watches.build.during(() => runNydusImage(job.nydusImage, args, [], stop)).finally(output.release);
   const fed = feed(layer, tar, job, onBytes, stop).catch(async (error: unknown) => {
@@ -114,6 +121,10 @@ async function run(
     throw await causeOf(failed.signal.reason, layer, job, signal);
   }
   const { counters } = await readReport(report);
+  const { dedup_chunks = 0, dedup_uncompressed_size = 0, blob_uncompressed_size = 0 } = counters;
+  job.chunks.deduplicated += dedup_chunks;
+  job.chunks.bytesDeduplicated += dedup_uncompressed_size;
+  job.chunks.bytesWritten += blob_uncompressed_size;
   job.log.debug(
     { layer: layer.digest, blob: pushed.value.digest, size: pushed.value.size, counters },
     'layer converted',

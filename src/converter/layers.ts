@@ -4,8 +4,9 @@ import pLimit from 'p-limit';
 import pRetry from 'p-retry';
 import type { Descriptor } from '../registry/schema.ts';
 import type { ReusableLayer } from './artifact.ts';
+import { hasOrMounts } from './bring.ts';
 import { isPassing } from './errors.ts';
-import { callOptions, type ConversionJob } from './job.ts';
+import type { ConversionJob } from './job.ts';
 import { convertLayer, pushedBlob } from './layer.ts';
 import type { BlobLayer } from './manifest.ts';
 import type { ProgressMeter } from './progress.ts';
@@ -87,16 +88,9 @@ async function takeOver(
   job: ConversionJob,
   signal: AbortSignal,
 ): Promise<BlobLayer | undefined> {
-  const { registry, target, trees, fsVersion, workDir } = job;
-  const { reference } = target;
-  const call = callOptions(target, signal);
+  const { trees, fsVersion, workDir } = job;
   try {
-    let there = await registry.blobExists(reference, digest, call);
-    if (there === undefined && from.registry === reference.registry && from.repository !== reference.repository) {
-      const mounted = await registry.mount(reference, digest, from.repository, call);
-      there = mounted ? await registry.blobExists(reference, digest, call) : undefined;
-    }
-    if (there !== size) {
+    if (!(await hasOrMounts({ digest, size }, from, job, signal))) {
       return undefined;
     }
     const scratch = join(workDir, `taken-${sourceDigest.replace(':', '-')}`);

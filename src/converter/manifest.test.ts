@@ -35,7 +35,7 @@ const subject = {
 };
 
 describe('the config of an artifact', () => {
-  const { body, descriptor } = buildConfig(sourceConfig, blobs, bootstrap);
+  const { body, descriptor } = buildConfig(sourceConfig, { blobs, referred: [], bootstrap });
   const config = JSON.parse(body.toString()) as Record<string, unknown>;
 
   test('runs the container as the source does', () => {
@@ -71,14 +71,16 @@ describe('the config of an artifact', () => {
   test('of an image without a history still has the entry', () => {
     const { history, ...bare } = sourceConfig;
     assert.equal(history?.length, 3);
-    const made = JSON.parse(buildConfig(bare, blobs, bootstrap).body.toString()) as { history: unknown[] };
+    const made = JSON.parse(buildConfig(bare, { blobs, referred: [], bootstrap }).body.toString()) as {
+      history: unknown[];
+    };
     assert.equal(made.history.length, 1);
   });
 });
 
 test('the manifest is what nydusify writes, with where each layer comes from', () => {
-  const config = buildConfig(sourceConfig, blobs, bootstrap).descriptor;
-  const { body } = buildManifest(config, blobs, bootstrap, subject, provenance);
+  const config = buildConfig(sourceConfig, { blobs, referred: [], bootstrap }).descriptor;
+  const { body } = buildManifest(config, { blobs, referred: [], bootstrap }, subject, provenance);
   const blob = (blobDigest: string, size: number, source: string) => ({
     mediaType: 'application/vnd.oci.image.layer.nydus.blob.v1',
     digest: blobDigest,
@@ -129,8 +131,8 @@ test('every entry of an index has a platform and says that it is a Nydus manifes
 
 test('the same input makes the same bytes', () => {
   const make = (): Buffer[] => {
-    const config = buildConfig(sourceConfig, blobs, bootstrap);
-    const manifest = buildManifest(config.descriptor, blobs, bootstrap, subject, provenance);
+    const config = buildConfig(sourceConfig, { blobs, referred: [], bootstrap });
+    const manifest = buildManifest(config.descriptor, { blobs, referred: [], bootstrap }, subject, provenance);
     const entries = [{ descriptor: manifest.descriptor, platform: { os: 'linux', architecture: 'amd64' } }];
     return [config.body, manifest.body, buildIndex(entries, digest('6'), provenance).body];
   };

@@ -1,4 +1,4 @@
-import { OPTIONS_ANNOTATION, SOURCE_LAYER_ANNOTATION } from '../api/v1alpha1/labels.ts';
+import { DICTIONARY_ANNOTATION, OPTIONS_ANNOTATION, SOURCE_LAYER_ANNOTATION } from '../api/v1alpha1/labels.ts';
 import { digestOf } from '../registry/digest.ts';
 import { MEDIA_TYPES, type Descriptor, type ImageConfig, type Manifest, type Platform } from '../registry/schema.ts';
 import {
@@ -34,6 +34,15 @@ export interface BlobLayer {
   size: number;
 }
 
+/** What the layers of an artifact are. */
+export interface ArtifactLayers {
+  /** One for each layer of the source, from the lowest up. */
+  blobs: readonly BlobLayer[];
+  /** Further blobs that the tree refers to: those of the chunk dictionary. */
+  referred: readonly Pick<Descriptor, 'digest' | 'size'>[];
+  bootstrap: BootstrapLayer;
+}
+
 /** The bootstrap layer. */
 export interface BootstrapLayer {
   digest: string;
@@ -50,16 +59,18 @@ export interface Provenance {
   fsVersion: FsVersion;
   builder: string;
   optionsHash: string;
+  /** Digest of the manifest that served as chunk dictionary. */
+  dictionary?: string | undefined;
 }
 
 /**
  * The source's config with the artifact's layers. Everything else is kept as it came, so that the container runs as before.
  * The blobs are their own diff IDs: they are not compressed as a whole.
  */
-export function buildConfig(source: ImageConfig, blobs: readonly BlobLayer[], bootstrap: BootstrapLayer): Document {
+export function buildConfig(source: ImageConfig, { blobs, referred, bootstrap }: ArtifactLayers): Document {
   const config = {
     ...source,
-    rootfs: { type: 'layers', diff_ids: [...blobs.map((blob) => blob.digest), bootstrap.diffID] },
+    rootfs: { type: 'layers', diff_ids: [...[...blobs, ...referred].map((blob) => blob.digest), bootstrap.diffID] },
     history: [...(source.history ?? []), { created_by: 'Nydus Converter', comment: 'Nydus Bootstrap Layer' }],
   };
   return document(MEDIA_TYPES.ociConfig, config);
@@ -72,8 +83,7 @@ export function buildConfig(source: ImageConfig, blobs: readonly BlobLayer[], bo
  */
 export function buildManifest(
   config: Descriptor,
-  blobs: readonly BlobLayer[],
-  bootstrap: BootstrapLayer,
+  { blobs, referred, bootstrap }: ArtifactLayers,
   subject: Descriptor,
   provenance: Provenance,
 ): ManifestDocument {
@@ -88,6 +98,12 @@ export function buildManifest(
         digest,
         size,
         annotations: { [BLOB_ANNOTATION]: 'true', [SOURCE_LAYER_ANNOTATION]: sourceDigest },
+      })),
+      ...referred.map(({ digest, size }) => ({
+        mediaType: BLOB_LAYER_TYPE,
+        digest,
+        size,
+        annotations: { [BLOB_ANNOTATION]: 'true' },
       })),
       {
         mediaType: BOOTSTRAP_LAYER_TYPE,
@@ -127,13 +143,14 @@ export function buildIndex(
 }
 
 function annotations(sourceDigest: string, provenance: Provenance): Record<string, string> {
-  const { sourceReference, fsVersion, builder, optionsHash } = provenance;
+  const { sourceReference, fsVersion, builder, optionsHash, dictionary } = provenance;
   return {
     [BUILDER_VERSION_ANNOTATION]: builder,
     [FS_VERSION_ANNOTATION]: fsVersion,
     [SOURCE_DIGEST_ANNOTATION]: sourceDigest,
     [SOURCE_REFERENCE_ANNOTATION]: sourceReference,
     [OPTIONS_ANNOTATION]: optionsHash,
+    ...(dictionary === undefined ? {} : { [DICTIONARY_ANNOTATION]: dictionary }),
   };
 }
 

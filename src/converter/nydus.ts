@@ -18,6 +18,8 @@ export const MERGED_CONFIG_TYPE = 'application/vnd.nydus.image.config.v1+json';
 export const BLOB_ANNOTATION = 'containerd.io/snapshot/nydus-blob';
 export const BOOTSTRAP_ANNOTATION = 'containerd.io/snapshot/nydus-bootstrap';
 export const FS_VERSION_ANNOTATION = 'containerd.io/snapshot/nydus-fs-version';
+/** On a blob layer that holds an index only: the digest of the layer of the source in which the data is (nydus-snapshotter pkg/label). */
+export const REFERENCE_ANNOTATION = 'containerd.io/snapshot/nydus-ref';
 export const SOURCE_DIGEST_ANNOTATION = 'containerd.io/snapshot/nydus-source-digest';
 export const SOURCE_REFERENCE_ANNOTATION = 'containerd.io/snapshot/nydus-source-reference';
 export const BUILDER_VERSION_ANNOTATION = 'containerd.io/snapshot/nydus-builder-version';

@@ -30,6 +30,8 @@ export interface CreateOptions {
   report: string;
   fsVersion: FsVersion;
   compressor: 'zstd' | 'lz4_block' | 'none';
+  /** Tree whose chunks are referred to instead of being written again. */
+  dictionary?: string | undefined;
 }
 
 /** How the trees of the layers become the one of the image. */
@@ -39,10 +41,12 @@ export interface MergeOptions {
   /** Tree to write. */
   bootstrap: string;
   report: string;
+  /** Tree that the layers were made with, if they were made with one. */
+  dictionary?: string | undefined;
 }
 
 /** Arguments of `nydus-image create`, as nydus-snapshotter's converter passes them (pkg/converter/tool/builder.go). */
-export function createArguments({ tar, blob, report, fsVersion, compressor }: CreateOptions): string[] {
+export function createArguments({ tar, blob, report, fsVersion, compressor, dictionary }: CreateOptions): string[] {
   return [
     'create',
     '--log-level',
@@ -61,6 +65,7 @@ export function createArguments({ tar, blob, report, fsVersion, compressor }: Cr
     ...(fsVersion === '6' ? ['--features', 'blob-toc'] : []),
     '--compressor',
     compressor,
+    ...dictionaryArguments(dictionary),
     '--output-json',
     report,
     tar,
@@ -68,7 +73,7 @@ export function createArguments({ tar, blob, report, fsVersion, compressor }: Cr
 }
 
 /** Arguments of `nydus-image merge`, likewise. */
-export function mergeArguments({ bootstraps, bootstrap, report }: MergeOptions): string[] {
+export function mergeArguments({ bootstraps, bootstrap, report, dictionary }: MergeOptions): string[] {
   return [
     'merge',
     '--log-level',
@@ -79,8 +84,13 @@ export function mergeArguments({ bootstraps, bootstrap, report }: MergeOptions):
     report,
     '--bootstrap',
     bootstrap,
+    ...dictionaryArguments(dictionary),
     ...bootstraps,
   ];
+}
+
+function dictionaryArguments(dictionary: string | undefined): string[] {
+  return dictionary === undefined ? [] : ['--chunk-dict', `bootstrap=${dictionary}`];
 }
 
 /** nydus-image ran and failed. Worth another attempt: what it lacked may be there then. */
@@ -174,6 +184,12 @@ export function parseVersion(text: string): string {
     throw new ConvertError('ConversionFailed', `nydus-image --version printed no version: ${lastLines(text)}`);
   }
   return version;
+}
+
+/** The major version of a version such as `v2.2.0`, or undefined where it tells none. */
+export function majorOf(version: string): number | undefined {
+  const major = /^v?(\d+)\./.exec(version)?.[1];
+  return major === undefined ? undefined : Number(major);
 }
 
 async function ended(child: ChildProcess): Promise<[number | null, NodeJS.Signals | null]> {

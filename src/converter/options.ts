@@ -15,6 +15,15 @@ const Registry = z.strictObject({
 /** How to speak to registries, by host. A host that is not there is spoken to with HTTPS and the system's certificates. */
 export const Registries = z.record(z.string(), Registry);
 
+/** An image whose chunks are not stored a second time. */
+const ChunkDictionary = z.union([
+  /** A Nydus image, by tag or by digest. */
+  z.strictObject({ image: z.string().max(1024) }),
+  /** The newest of `reuse`, or what the target tag names now. */
+  z.strictObject({ from: z.literal('PreviousVersion') }),
+]);
+export type ChunkDictionary = z.infer<typeof ChunkDictionary>;
+
 /** One conversion, as the controller asks a Job for it. */
 export const ConvertRequest = z.strictObject({
   /** The image to convert, by tag or by digest. */
@@ -27,6 +36,8 @@ export const ConvertRequest = z.strictObject({
   format: z.enum(['RafsV6', 'RafsV5']),
   /** Compression of the chunks, in nydus-image's own terms. */
   compressor: z.enum(['zstd', 'lz4_block', 'none']),
+  /** Where chunks are looked for before they are written. */
+  chunkDictionary: ChunkDictionary.optional(),
   /** Absolute paths that nydusd fetches at once when the image is mounted; none by default. */
   prefetchPaths: z.array(z.string().regex(/^\/[^\n]*$/, { error: 'must be an absolute path' })).max(256),
   /** Hash of all options that shape the artifact. An artifact with another one is never taken for this one. */

@@ -2,8 +2,8 @@ import { formatReference } from '../registry/reference.ts';
 import { missingBlobs } from './artifact.ts';
 import { ConvertError, explained } from './errors.ts';
 import type { AssembledImage } from './image.ts';
-import { callOptions, type ConversionJob } from './job.ts';
-import { buildIndex, type Document, type Provenance } from './manifest.ts';
+import { callOptions, provenanceOf, type ConversionJob } from './job.ts';
+import { buildIndex, type Document } from './manifest.ts';
 import { pushManifest } from './push.ts';
 
 /**
@@ -16,12 +16,11 @@ import { pushManifest } from './push.ts';
 export async function publish(
   assembled: readonly AssembledImage[],
   sourceDigest: string,
-  provenance: Provenance,
   job: ConversionJob,
   signal: AbortSignal,
 ): Promise<string> {
   await verifyBlobs(assembled, job, signal);
-  const artifact = await pushChildren(assembled, sourceDigest, provenance, job, signal);
+  const artifact = await pushChildren(assembled, sourceDigest, job, signal);
   await pushManifest(artifact, true, job, signal);
   const { digest } = artifact.descriptor;
   await verifyTag(digest, job, signal);
@@ -32,7 +31,6 @@ export async function publish(
 async function pushChildren(
   assembled: readonly AssembledImage[],
   sourceDigest: string,
-  provenance: Provenance,
   job: ConversionJob,
   signal: AbortSignal,
 ): Promise<Document> {
@@ -45,7 +43,7 @@ async function pushChildren(
     descriptor: manifest.descriptor,
     platform: image.platform,
   }));
-  return buildIndex(entries, sourceDigest, provenance);
+  return buildIndex(entries, sourceDigest, provenanceOf(job));
 }
 
 async function verifyBlobs(

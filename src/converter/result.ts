@@ -12,6 +12,7 @@ export const FailureReason = z.enum([
   'SourceNotFound',
   'SourceNotAnImage',
   'PlatformMissing',
+  'DictionaryUnusable',
   'CredentialsMissing',
   'CredentialsRejected',
   'RateLimited',
@@ -57,6 +58,11 @@ export const ConvertSuccess = z.object({
   bytesPushed: Count,
   /** Distinct layers of the source, and those of them that an earlier artifact already held. */
   layers: z.object({ total: Count, reused: Count }),
+  /**
+   * Of the layers that were converted: chunks that were there already, in the dictionary or in the same layer, their bytes, and
+   * the bytes of the chunks that were written; all before compression, as nydus-image counted them.
+   */
+  chunks: z.object({ deduplicated: Count, bytesDeduplicated: Count, bytesWritten: Count }),
 });
 export type ConvertSuccess = z.infer<typeof ConvertSuccess>;
 

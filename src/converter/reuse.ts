@@ -32,19 +32,26 @@ export async function findWhole(
 }
 
 /**
- * Layers that earlier artifacts hold, by digest of the source layer.
- * @param images references of earlier artifacts. One that cannot be read costs only its reuse.
- * @param current what the target's tag names now.
+ * Earlier artifacts: those that the request names, the newest last, and what the target's tag names now.
+ * @param images references. One that cannot be read costs only its reuse.
  */
-export async function findReusable(
+export async function readEarlier(
   images: readonly string[],
   current: Artifact | undefined,
   job: ConversionJob,
   options: TargetOptions,
-): Promise<Map<string, ReusableLayer>> {
+): Promise<Artifact[]> {
   const earlier = await Promise.all(images.map((image) => tryRead(image, job, options)));
-  const artifacts = [...earlier, current].filter((artifact) => artifact !== undefined);
-  return new Map(artifacts.flatMap((artifact) => [...reusableLayers(artifact, job.optionsHash, job.builder)]));
+  return [...earlier, current].filter((artifact) => artifact !== undefined);
+}
+
+/** Layers that earlier artifacts hold and this conversion would make again, by digest of the source layer. */
+export function findReusable(
+  earlier: readonly Artifact[],
+  { optionsHash, builder, dictionary }: ConversionJob,
+): Map<string, ReusableLayer> {
+  const recipe = { optionsHash, builder, dictionary: dictionary?.digest };
+  return new Map(earlier.flatMap((artifact) => [...reusableLayers(artifact, recipe)]));
 }
 
 async function tryRead(image: string, job: ConversionJob, options: TargetOptions): Promise<Artifact | undefined> {

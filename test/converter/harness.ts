@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { pino } from 'pino';
 import { toolPath } from '../../hack/tools/locate.ts';
 import { convert, type ConvertDependencies } from '../../src/converter/convert.ts';
@@ -22,6 +24,8 @@ export interface Harness extends AsyncDisposable {
   manifest<T extends Manifest | Index>(repository: string, reference: string): Promise<T>;
   /** Reads a blob past the registry, where it keeps it. */
   storedBlob(digest: string): Promise<Buffer>;
+  /** Unpacks the bootstrap layer of an artifact into a folder and returns the path of the one with `image.boot` in it. */
+  bootstrapOf(repository: string, reference: string, folder: string): Promise<string>;
   /** Takes a blob out of a repository, without a word to anybody. */
   loseBlob(repository: string, digest: string): Promise<void>;
 }
@@ -43,6 +47,15 @@ export async function startHarness(): Promise<Harness> {
   const { host } = new URL(distribution.url);
   const store = join(folder, 'registry/docker/registry/v2');
   const registries = { [host]: { plainHTTP: true } };
+  const readManifest = async <T extends Manifest | Index>(repository: string, reference: string): Promise<T> => {
+    const accept = 'application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json';
+    const url = `http://${host}/v2/${repository}/manifests/${reference}`;
+    return (await (await fetch(url, { headers: { accept } })).json()) as T;
+  };
+  const blobPath = (digest: string): string => {
+    const hex = digest.slice('sha256:'.length);
+    return join(store, 'blobs/sha256', hex.slice(0, 2), hex, 'data');
+  };
   const client = new RegistryClient({ registries, userAgent: 'slipstream/test', retryDelay: 10 });
   return {
     host,
@@ -69,14 +82,12 @@ export async function startHarness(): Promise<Harness> {
       };
       return convert(whole, { ...defaults, ...dependencies }, signal ?? new AbortController().signal);
     },
-    async manifest<T>(repository: string, reference: string): Promise<T> {
-      const accept = 'application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json';
-      const url = `http://${host}/v2/${repository}/manifests/${reference}`;
-      return (await (await fetch(url, { headers: { accept } })).json()) as T;
-    },
-    async storedBlob(digest) {
-      const hex = digest.slice('sha256:'.length);
-      return readFile(join(store, 'blobs/sha256', hex.slice(0, 2), hex, 'data'));
+    manifest: readManifest,
+    storedBlob: (digest) => readFile(blobPath(digest)),
+    async bootstrapOf(repository, reference, target) {
+      const { layers } = await readManifest<Manifest>(repository, reference);
+      await promisify(execFile)('tar', ['-xzf', blobPath(layers.at(-1)?.digest ?? ''), '-C', target]);
+      return join(target, 'image');
     },
     async loseBlob(repository, digest) {
       await rm(join(store, 'repositories', repository, '_layers', digest.replace(':', '/')), { recursive: true });

@@ -1,13 +1,8 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import { Readable } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
-import type { Manifest } from '../../src/registry/schema.ts';
 import { buildImage, pushImage, type Layer } from '../support/image-builder.ts';
 import { mountNydus } from '../support/nydus-mount.ts';
 import { extractLayers } from '../support/rootfs.ts';
@@ -35,15 +30,8 @@ after(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** Unpacks the bootstrap layer of an artifact and returns the folder with `image.boot`. */
 async function bootstrapOf(repository: string, reference: string): Promise<string> {
-  const { layers: parts } = await harness.manifest<Manifest>(repository, reference);
-  const target = await mkdtemp(join(folder, 'bootstrap-'));
-  const tar = spawn('tar', ['-xzf', '-', '-C', target], { stdio: ['pipe', 'inherit', 'inherit'] });
-  const ended = once(tar, 'close');
-  await pipeline(Readable.from([await harness.storedBlob(parts.at(-1)?.digest ?? '')]), tar.stdin);
-  await ended;
-  return join(target, 'image');
+  return harness.bootstrapOf(repository, reference, await mkdtemp(join(folder, 'bootstrap-')));
 }
 
 const variants = [

@@ -25,6 +25,9 @@ export const REGISTRY_ANNOTATION = `${GROUP}/registry`;
 /** On an artifact's manifest: hash of the options that it was converted with. */
 export const OPTIONS_ANNOTATION = `${GROUP}/options`;
 
+/** On an artifact's manifest: digest of the manifest whose chunks it refers to. */
+export const DICTIONARY_ANNOTATION = `${GROUP}/chunk-dictionary`;
+
 /** On a blob layer of an artifact: the digest of the source layer that it was made from. */
 export const SOURCE_LAYER_ANNOTATION = `${GROUP}/source-layer`;
 
