@@ -17,14 +17,21 @@ function sourceImage(name: string, manifestDigest: string): SourceImage {
     digest: manifestDigest,
     size: 1,
   };
-  return { name, platform: { os: 'linux', architecture: 'amd64' }, descriptor, layers: [], config };
+  return {
+    name,
+    platform: { os: 'linux', architecture: 'amd64' },
+    descriptor,
+    manifest: { schemaVersion: 2, config: descriptor, layers: [] },
+    body: Buffer.of(),
+    config,
+  };
 }
 
 function artifactOf(images: SourceImage[], blobs: BlobLayer[], indexOf?: string): Artifact {
   const manifests = images.map(({ descriptor }) =>
     buildManifest(
-      buildConfig(config, { blobs, referred: [], bootstrap }).descriptor,
-      { blobs, referred: [], bootstrap },
+      buildConfig(config, { blobs, referred: [], indexed: false, bootstrap }).descriptor,
+      { blobs, referred: [], indexed: false, bootstrap },
       descriptor,
       provenance,
     ),
@@ -33,6 +40,7 @@ function artifactOf(images: SourceImage[], blobs: BlobLayer[], indexOf?: string)
   return {
     reference,
     digest: digest('9'),
+    index: indexOf !== undefined,
     manifests,
     annotations:
       indexOf === undefined ? annotations : { ...annotations, 'containerd.io/snapshot/nydus-source-digest': indexOf },

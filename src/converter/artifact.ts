@@ -11,6 +11,7 @@ import {
   BLOB_ANNOTATION,
   BOOTSTRAP_ANNOTATION,
   BUILDER_VERSION_ANNOTATION,
+  REFERENCE_ANNOTATION,
   SOURCE_DIGEST_ANNOTATION,
 } from './nydus.ts';
 import type { PlatformResult } from './result.ts';
@@ -42,6 +43,9 @@ export interface Artifact {
   reference: Reference;
   /** Digest of its manifest or index. */
   digest: string;
+  /** Whether it is an index. */
+  index: boolean;
+  /** Those that the index names as far as they are there, or the one manifest. */
   manifests: ArtifactManifest[];
   /** Annotations of the manifest or index. */
   annotations: Record<string, string>;
@@ -70,7 +74,7 @@ export async function readArtifact(
     const { descriptor, manifest } = found;
     const annotations = manifest.annotations ?? {};
     if (!isIndex(manifest)) {
-      return { reference, digest: descriptor.digest, annotations, manifests: [{ descriptor, manifest }] };
+      return { reference, digest: descriptor.digest, index: false, annotations, manifests: [{ descriptor, manifest }] };
     }
     const index = manifest;
     const entries = await Promise.all(index.manifests.map((entry) => read({ ...reference, digest: entry.digest })));
@@ -79,7 +83,7 @@ export async function readArtifact(
         ? []
         : [{ platform: index.manifests[i]?.platform, descriptor: entry.descriptor, manifest: entry.manifest }],
     );
-    return { reference, digest: descriptor.digest, annotations, manifests };
+    return { reference, digest: descriptor.digest, index: true, annotations, manifests };
   });
 }
 
@@ -88,19 +92,18 @@ export async function readArtifact(
  * it is another one.
  */
 export function matchArtifact(artifact: Artifact, source: Source, optionsHash: string): PlatformResult[] | undefined {
-  const single = source.images.length === 1 ? source.images[0] : undefined;
-  const sourceDigest = single?.descriptor.digest ?? source.digest;
-  if (
-    !isMadeFrom(artifact.annotations, sourceDigest, optionsHash) ||
-    artifact.manifests.length !== source.images.length
-  ) {
+  const sourceDigest = artifact.index ? source.digest : source.images[0]?.descriptor.digest;
+  const converted = artifact.manifests.filter(({ manifest }) => manifest.annotations?.[OPTIONS_ANNOTATION]);
+  if (!isMadeFrom(artifact.annotations, sourceDigest, optionsHash) || converted.length !== source.images.length) {
     return undefined;
   }
   const platforms = source.images.flatMap((image) => {
-    const made = artifact.manifests.find(({ manifest }) =>
-      isMadeFrom(manifest.annotations ?? {}, image.descriptor.digest, optionsHash),
-    );
-    return made === undefined ? [] : [platformResult(image.name, image.descriptor.digest, made)];
+    const { digest } = image.descriptor;
+    const made = converted.find(({ manifest }) => isMadeFrom(manifest.annotations ?? {}, digest, optionsHash));
+    const kept = artifact.manifests.some(({ descriptor }) => descriptor.digest === digest);
+    return made === undefined || (isIndexed(made.manifest) && !kept)
+      ? []
+      : [platformResult(image.name, image.descriptor.digest, made)];
   });
   return platforms.length === source.images.length ? platforms : undefined;
 }
@@ -181,6 +184,15 @@ function distinct(blobs: Descriptor[]): Descriptor[] {
   return [...new Map(blobs.map((blob) => [blob.digest, blob])).values()];
 }
 
-function isMadeFrom(annotations: Record<string, string>, sourceDigest: string, optionsHash: string): boolean {
+/** Whether the data is in the layers of the source. */
+function isIndexed({ layers }: Manifest): boolean {
+  return layers.some(({ annotations }) => annotations?.[REFERENCE_ANNOTATION] !== undefined);
+}
+
+function isMadeFrom(
+  annotations: Record<string, string>,
+  sourceDigest: string | undefined,
+  optionsHash: string,
+): boolean {
   return annotations[SOURCE_DIGEST_ANNOTATION] === sourceDigest && annotations[OPTIONS_ANNOTATION] === optionsHash;
 }

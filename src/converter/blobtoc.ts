@@ -6,6 +6,7 @@ import { buffer } from 'node:stream/consumers';
 const TAR_BLOCK = 512;
 const TOC_NAME = 'rafs.blob.toc';
 const TOC_ENTRY = 128;
+const DATA_NAME = 'image.blob';
 /** nydus-snapshotter's bound for a table of contents. */
 const TOC_MAX = 1 << 20;
 
@@ -23,7 +24,7 @@ export interface BlobReader {
 
 /** A part of a RAFS blob. */
 export interface BlobEntry {
-  /** `image.blob`, `blob.meta`, `blob.meta.header`, `blob.digest`, `image.boot`. */
+  /** `blob.meta`, `blob.meta.header`, `blob.digest`, `image.boot`; without a table of contents also `image.blob`. */
   name: string;
   compression: 'none' | 'zstd';
   offset: number;
@@ -35,27 +36,36 @@ export interface BlobEntry {
   sha256?: string;
 }
 
+/** What a RAFS blob consists of. */
+export interface BlobContents {
+  entries: BlobEntry[];
+  /** SHA-256 of the table of contents in hex; undefined without one. */
+  toc?: string;
+}
+
 /**
  * Lists the parts of a RAFS blob. A blob is laid out from its end, so that it could be written as a stream: each part is
  * followed by its tar header, and the last part may be a table of contents (nydus storage/src/meta/toc.rs, 128 bytes an
  * entry). Without one (RAFS v5) the headers are walked backwards.
  */
-export async function readEntries(blob: BlobReader): Promise<BlobEntry[]> {
+export async function readContents(blob: BlobReader): Promise<BlobContents> {
   const last = await readHeader(blob, blob.size);
   if (last.name !== TOC_NAME) {
-    return walk(blob, last);
+    return { entries: await walk(blob, last) };
   }
   if (last.size > TOC_MAX || last.size % TOC_ENTRY !== 0) {
     throw invalid(`its table of contents has ${last.size} bytes`);
   }
   const table = await buffer(await blob.read(last.offset, last.size));
-  const entries = Array.from({ length: table.length / TOC_ENTRY }, (_, i) => parseEntry(table.subarray(i * TOC_ENTRY)));
+  const rows = Array.from({ length: table.length / TOC_ENTRY }, (_, i) => table.subarray(i * TOC_ENTRY));
+  // The data of an index (Zran) is elsewhere, and so is the place that its table gives for it.
+  const entries = rows.filter((row) => entryName(row) !== DATA_NAME).map(parseEntry);
   for (const entry of entries) {
     if (entry.offset + entry.compressedSize > last.offset) {
       throw invalid(`${entry.name} lies outside of it`);
     }
   }
-  return entries;
+  return { entries, toc: createHash('sha256').update(table).digest('hex') };
 }
 
 /** Decompressed bytes of a part; the stream is destroyed with an error if they are not what the table promises. */
@@ -105,8 +115,12 @@ function tarNumber(field: Buffer): number {
   return value;
 }
 
+function entryName(bytes: Buffer): string {
+  return cString(bytes.subarray(8, 24));
+}
+
 function parseEntry(bytes: Buffer): BlobEntry {
-  const name = cString(bytes.subarray(8, 24));
+  const name = entryName(bytes);
   const number = (at: number): number => {
     const value = Number(bytes.readBigUInt64LE(at));
     if (!Number.isSafeInteger(value)) {

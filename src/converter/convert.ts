@@ -85,6 +85,7 @@ async function prepare(
     target,
     nydusImage,
     builder,
+    format: request.format,
     fsVersion: fsVersionOf(request.format),
     compressor: request.compressor,
     prefetchPaths: request.prefetchPaths,
@@ -145,7 +146,7 @@ async function run(
 
 /** The layers of several platforms, each once. */
 function distinctLayers(images: readonly SourceImage[]): Descriptor[] {
-  return [...new Map(images.flatMap(({ layers }) => layers.map((layer) => [layer.digest, layer]))).values()];
+  return [...new Map(images.flatMap(({ manifest }) => manifest.layers.map((layer) => [layer.digest, layer]))).values()];
 }
 
 function success(

@@ -19,11 +19,30 @@ export function detectCompression(head: Buffer): Compression {
   return isZstd(head) ? 'zstd' : 'none';
 }
 
+/** A layer's stream, and how it is compressed. */
+export interface OpenedLayer {
+  whole: Readable;
+  compression: Compression;
+}
+
 /**
- * A layer's stream and the transforms that make a plain tar of it, in the order of a pipeline. Reads as far as the
- * compression cannot be told otherwise. What the source throws comes out of the first of the streams.
+ * A layer's stream and the transforms that make a plain tar of it, in the order of a pipeline. What the source throws comes out
+ * of the first of the streams.
  */
 export async function openLayer(source: AsyncIterable<Buffer>): Promise<[Readable, ...Transform[]]> {
+  const { whole, compression } = await peek(source);
+  switch (compression) {
+    case 'gzip':
+      return [whole, createGunzip({ chunkSize: CHUNK })];
+    case 'zstd':
+      return [whole, frameSplitter(), createZstdDecompress({ chunkSize: CHUNK })];
+    case 'none':
+      return [whole];
+  }
+}
+
+/** Reads as far as the compression cannot be told otherwise. What the source throws comes out of the stream. */
+export async function peek(source: AsyncIterable<Buffer>): Promise<OpenedLayer> {
   const chunks = source[Symbol.asyncIterator]();
   const head: Buffer[] = [];
   let length = 0;
@@ -37,14 +56,7 @@ export async function openLayer(source: AsyncIterable<Buffer>): Promise<[Readabl
     }
   }
   const whole = Readable.from(chain(head, { [Symbol.asyncIterator]: () => chunks }), { objectMode: false });
-  switch (detectCompression(Buffer.concat(head))) {
-    case 'gzip':
-      return [whole, createGunzip({ chunkSize: CHUNK })];
-    case 'zstd':
-      return [whole, frameSplitter(), createZstdDecompress({ chunkSize: CHUNK })];
-    case 'none':
-      return [whole];
-  }
+  return { whole, compression: detectCompression(Buffer.concat(head)) };
 }
 
 async function* chain(head: Iterable<Buffer>, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

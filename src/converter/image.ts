@@ -7,6 +7,7 @@ import { bringBlob } from './bring.ts';
 import { ConvertError } from './errors.ts';
 import { provenanceOf, type ConversionJob, type Endpoint } from './job.ts';
 import { buildConfig, buildManifest, type BlobLayer, type ManifestDocument } from './manifest.ts';
+import { dataDigest } from './layer.ts';
 import { mergeArguments, readReport, runNydusImage } from './nydusimage.ts';
 import { pushDocument, pushFile } from './push.ts';
 import type { SourceImage } from './source.ts';
@@ -30,7 +31,7 @@ export async function assembleImage(
   signal: AbortSignal,
 ): Promise<AssembledImage> {
   // From the lowest up; a layer that the image has twice is in it twice, as nydus-snapshotter's converter has it.
-  const blobs = image.layers.flatMap(({ digest }) => converted.get(digest) ?? []);
+  const blobs = image.manifest.layers.flatMap(({ digest }) => converted.get(digest) ?? []);
   const folder = await mkdtemp(join(job.workDir, 'image-'));
   try {
     const { boot, referred } = await merge(blobs, folder, job, signal);
@@ -39,7 +40,7 @@ export async function assembleImage(
     const path = join(folder, 'layer.tar.gz');
     const bootstrap = await packBootstrap([boot, ...chunkTables(all, job)], path, signal);
     await pushFile(path, bootstrap.digest, job, signal);
-    const layers = { blobs, referred: referred.map(({ blob }) => blob), bootstrap };
+    const layers = { blobs, referred: referred.map(({ blob }) => blob), indexed: job.format === 'Zran', bootstrap };
     const config = buildConfig(image.config, layers);
     await pushDocument(config, job, signal);
     return { image, manifest: buildManifest(config.descriptor, layers, image.descriptor, provenanceOf(job)) };
@@ -62,10 +63,16 @@ async function merge(
 ): Promise<Merged> {
   const bootstrap = join(folder, 'image.boot');
   const report = join(folder, 'report.json');
-  const bootstraps = blobs.map(({ digest }) => treePath(job.trees, digest));
-  const args = mergeArguments({ bootstraps, bootstrap, report, dictionary: job.dictionary?.bootstrap });
+  const data = blobs.map(({ sourceDigest, digest }) => dataDigest(sourceDigest, digest, job));
+  const args = mergeArguments({
+    bootstraps: data.map((digest) => treePath(job.trees, digest)),
+    bootstrap,
+    report,
+    dictionary: job.dictionary?.bootstrap,
+    indexes: job.format === 'Zran' ? blobs.map(({ digest, size, toc = '' }) => ({ digest, size, toc })) : [],
+  });
   await job.watches.build.during(() => runNydusImage(job.nydusImage, args, job.prefetchPaths, signal));
-  const own = new Set(blobs.map(({ digest }) => digest));
+  const own = new Set(data);
   const others = (await readReport(report)).blobs.filter((hex) => !own.has(`sha256:${hex}`));
   const referred = others.flatMap((hex) => {
     const blob = job.dictionary?.blobs.get(hex);

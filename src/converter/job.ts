@@ -5,6 +5,7 @@ import type { Reference } from '../registry/reference.ts';
 import type { Dictionary } from './dictionary.ts';
 import type { Provenance } from './manifest.ts';
 import type { FsVersion } from './nydus.ts';
+import type { Format } from './options.ts';
 import type { Stopwatch } from './stopwatch.ts';
 
 /** An image's place and the credentials for it. */
@@ -23,6 +24,7 @@ export interface ConversionJob {
   /** Path of nydus-image. */
   nydusImage: string;
   builder: string;
+  format: Format;
   fsVersion: FsVersion;
   compressor: 'zstd' | 'lz4_block' | 'none';
   prefetchPaths: readonly string[];

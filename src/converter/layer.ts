@@ -1,19 +1,21 @@
 import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PassThrough, type Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { BlobUpload } from '../registry/client.ts';
 import { RegistryError } from '../registry/errors.ts';
 import { formatReference } from '../registry/reference.ts';
 import type { Descriptor } from '../registry/schema.ts';
 import type { BlobReader } from './blobtoc.ts';
-import { openLayer } from './decompress.ts';
+import { openLayer, peek } from './decompress.ts';
 import { ConvertError, explain, explained } from './errors.ts';
 import { makeFifos, openFifoReader, openFifoWriter } from './fifo.ts';
 import { callOptions, type ConversionJob } from './job.ts';
 import type { BlobLayer } from './manifest.ts';
-import { createArguments, NydusImageError, readReport, runNydusImage } from './nydusimage.ts';
+import { createArguments, indexArguments, NydusImageError, readReport, runNydusImage } from './nydusimage.ts';
+import { oneMember } from './gzip.ts';
+import { keepOriginal } from './original.ts';
 import { keepTail, withTail } from './tail.ts';
 import { extractTree } from './tree.ts';
 
@@ -51,13 +53,26 @@ export async function convertLayer(
       run(layer, upload, folder, job, onBytes, signal),
     );
     const blob = withTail(pushedBlob(digest, size, job, signal), tail);
-    await explained('target', `read back blob ${digest}`, () =>
-      extractTree(blob, digest, job.trees, join(folder, 'tree'), job.fsVersion, signal),
+    const { toc } = await explained('target', `read back blob ${digest}`, () =>
+      extractTree(
+        blob,
+        digest,
+        dataDigest(layer.digest, digest, job),
+        job.trees,
+        join(folder, 'tree'),
+        job.fsVersion,
+        signal,
+      ),
     );
-    return { sourceDigest: layer.digest, digest, size };
+    return { sourceDigest: layer.digest, digest, size, toc };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Where the data of a layer is: in its blob, or in the layer of the source itself. */
+export function dataDigest(sourceDigest: string, digest: string, { format }: ConversionJob): string {
+  return format === 'Zran' ? sourceDigest : digest;
 }
 
 /** A blob in the target's repository, read by ranges. */
@@ -96,14 +111,11 @@ async function run(
   const failed = new AbortController();
   const stop = AbortSignal.any([signal, failed.signal]);
   const output = openFifoReader(blob);
-  const args = createArguments({
-    tar,
-    blob,
-    report,
-    fsVersion: job.fsVersion,
-    compressor: job.compressor,
-    dictionary: job.dictionary?.bootstrap,
-  });
+  const { format, fsVersion, compressor, dictionary } = job;
+  const args =
+    format === 'Zran'
+      ? indexArguments({ tar, blob, report })
+      : createArguments({ tar, blob, report, fsVersion, compressor, dictionary: dictionary?.bootstrap });
   // No prefetch paths here: only those of the merged tree count, and without them equal layers give equal blobs.
   const build = job.watches.build.during(() => runNydusImage(job.nydusImage, args, [], stop)).finally(output.release);
   const fed = feed(layer, tar, job, onBytes, stop).catch(async (error: unknown) => {
@@ -141,8 +153,27 @@ async function feed(
 ): Promise<void> {
   const { registry, source, watches } = job;
   const stream = await watches.pull.during(() => registry.blob(source.reference, layer, callOptions(source, signal)));
-  const streams = await openLayer(read(stream, job, onBytes));
+  const chunks = read(stream, job, onBytes);
+  const streams = job.format === 'Zran' ? [await openIndexed(layer, chunks, job, signal)] : await openLayer(chunks);
   await pipeline([...streams, await openFifoWriter(tar, signal)], { signal });
+}
+
+/** The bytes of a layer as they are: an index is over what is stored. */
+async function openIndexed(
+  layer: Descriptor,
+  chunks: AsyncIterable<Buffer>,
+  job: ConversionJob,
+  signal: AbortSignal,
+): Promise<Readable> {
+  const { whole, compression } = await peek(keepOriginal(layer, chunks, job, signal));
+  if (compression === 'zstd') {
+    whole.destroy();
+    throw new ConvertError(
+      'ConversionFailed',
+      `layer ${layer.digest} of ${formatReference(job.source.reference)} is compressed with zstd, and Zran can only index gzip: convert it to RafsV6`,
+    );
+  }
+  return compression === 'gzip' ? Readable.from(oneMember(whole), { objectMode: false }) : whole;
 }
 
 async function* read(stream: Readable, job: ConversionJob, onBytes: (bytes: number) => void): AsyncGenerator<Buffer> {

@@ -7,7 +7,7 @@ import type { ReusableLayer } from './artifact.ts';
 import { hasOrMounts } from './bring.ts';
 import { isPassing } from './errors.ts';
 import type { ConversionJob } from './job.ts';
-import { convertLayer, pushedBlob } from './layer.ts';
+import { convertLayer, dataDigest, pushedBlob } from './layer.ts';
 import type { BlobLayer } from './manifest.ts';
 import type { ProgressMeter } from './progress.ts';
 import { extractTree } from './tree.ts';
@@ -48,7 +48,7 @@ export async function convertLayers(
   async function convertOne(layer: Descriptor): Promise<void> {
     stop.throwIfAborted();
     const earlier = reusable.get(layer.digest);
-    const taken = earlier === undefined ? undefined : await takeOver(earlier, job, stop);
+    const taken = earlier === undefined ? undefined : await takeOver(layer, earlier, job, stop);
     reused += taken === undefined ? 0 : 1;
     blobs.set(layer.digest, taken ?? (await convertWithRetries(layer, job, progress, stop)));
     progress.layerDone(layer.digest);
@@ -84,18 +84,22 @@ async function convertWithRetries(
  * it is gone, may not be mounted, or is not what it should be: then it is converted.
  */
 async function takeOver(
+  layer: Descriptor,
   { sourceDigest, digest, size, from }: ReusableLayer,
   job: ConversionJob,
   signal: AbortSignal,
 ): Promise<BlobLayer | undefined> {
-  const { trees, fsVersion, workDir } = job;
+  const { trees, format, fsVersion, workDir } = job;
   try {
-    if (!(await hasOrMounts({ digest, size }, from, job, signal))) {
+    const isThere = await hasOrMounts({ digest, size }, from, job, signal);
+    if (!isThere || (format === 'Zran' && !(await hasOrMounts(layer, from, job, signal)))) {
       return undefined;
     }
     const scratch = join(workDir, `taken-${sourceDigest.replace(':', '-')}`);
-    await extractTree(pushedBlob(digest, size, job, signal), digest, trees, scratch, fsVersion, signal);
-    return { sourceDigest, digest, size };
+    const data = dataDigest(sourceDigest, digest, job);
+    const blob = pushedBlob(digest, size, job, signal);
+    const { toc } = await extractTree(blob, digest, data, trees, scratch, fsVersion, signal);
+    return { sourceDigest, digest, size, toc };
   } catch (error) {
     signal.throwIfAborted();
     job.log.warn({ layer: sourceDigest, blob: digest, err: error }, 'a layer cannot be taken over; it is converted');

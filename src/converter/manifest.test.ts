@@ -35,7 +35,7 @@ const subject = {
 };
 
 describe('the config of an artifact', () => {
-  const { body, descriptor } = buildConfig(sourceConfig, { blobs, referred: [], bootstrap });
+  const { body, descriptor } = buildConfig(sourceConfig, { blobs, referred: [], indexed: false, bootstrap });
   const config = JSON.parse(body.toString()) as Record<string, unknown>;
 
   test('runs the container as the source does', () => {
@@ -71,7 +71,7 @@ describe('the config of an artifact', () => {
   test('of an image without a history still has the entry', () => {
     const { history, ...bare } = sourceConfig;
     assert.equal(history?.length, 3);
-    const made = JSON.parse(buildConfig(bare, { blobs, referred: [], bootstrap }).body.toString()) as {
+    const made = JSON.parse(buildConfig(bare, { blobs, referred: [], indexed: false, bootstrap }).body.toString()) as {
       history: unknown[];
     };
     assert.equal(made.history.length, 1);
@@ -79,8 +79,8 @@ describe('the config of an artifact', () => {
 });
 
 test('the manifest is what nydusify writes, with where each layer comes from', () => {
-  const config = buildConfig(sourceConfig, { blobs, referred: [], bootstrap }).descriptor;
-  const { body } = buildManifest(config, { blobs, referred: [], bootstrap }, subject, provenance);
+  const config = buildConfig(sourceConfig, { blobs, referred: [], indexed: false, bootstrap }).descriptor;
+  const { body } = buildManifest(config, { blobs, referred: [], indexed: false, bootstrap }, subject, provenance);
   const blob = (blobDigest: string, size: number, source: string) => ({
     mediaType: 'application/vnd.oci.image.layer.nydus.blob.v1',
     digest: blobDigest,
@@ -120,7 +120,7 @@ test('the manifest is what nydusify writes, with where each layer comes from', (
 test('every entry of an index has a platform and says that it is a Nydus manifest', () => {
   const descriptor = { mediaType: 'application/vnd.oci.image.manifest.v1+json', digest: digest('7'), size: 700 };
   const platform = { os: 'linux', architecture: 'arm64', variant: 'v8' };
-  const { body } = buildIndex([{ descriptor, platform }], digest('6'), provenance);
+  const { body } = buildIndex([{ descriptor, platform }], [], digest('6'), provenance);
   const index = Index.parse(JSON.parse(body.toString()));
   assert.deepEqual(index.manifests, [
     { ...descriptor, platform, artifactType: 'application/vnd.nydus.image.manifest.v1+json' },
@@ -131,10 +131,15 @@ test('every entry of an index has a platform and says that it is a Nydus manifes
 
 test('the same input makes the same bytes', () => {
   const make = (): Buffer[] => {
-    const config = buildConfig(sourceConfig, { blobs, referred: [], bootstrap });
-    const manifest = buildManifest(config.descriptor, { blobs, referred: [], bootstrap }, subject, provenance);
+    const config = buildConfig(sourceConfig, { blobs, referred: [], indexed: false, bootstrap });
+    const manifest = buildManifest(
+      config.descriptor,
+      { blobs, referred: [], indexed: false, bootstrap },
+      subject,
+      provenance,
+    );
     const entries = [{ descriptor: manifest.descriptor, platform: { os: 'linux', architecture: 'amd64' } }];
-    return [config.body, manifest.body, buildIndex(entries, digest('6'), provenance).body];
+    return [config.body, manifest.body, buildIndex(entries, [], digest('6'), provenance).body];
   };
   assert.deepEqual(make(), make());
 });

@@ -9,6 +9,7 @@ import {
   BOOTSTRAP_LAYER_TYPE,
   BUILDER_VERSION_ANNOTATION,
   FS_VERSION_ANNOTATION,
+  REFERENCE_ANNOTATION,
   SOURCE_DIGEST_ANNOTATION,
   SOURCE_REFERENCE_ANNOTATION,
   type FsVersion,
@@ -32,6 +33,8 @@ export interface BlobLayer {
   digest: string;
   /** Bytes. */
   size: number;
+  /** SHA-256 of its table of contents in hex; a RAFS v5 blob has none. */
+  toc?: string | undefined;
 }
 
 /** What the layers of an artifact are. */
@@ -40,6 +43,8 @@ export interface ArtifactLayers {
   blobs: readonly BlobLayer[];
   /** Further blobs that the tree refers to: those of the chunk dictionary. */
   referred: readonly Pick<Descriptor, 'digest' | 'size'>[];
+  /** Whether the blobs hold only an index over the layers of the source (Zran). */
+  indexed: boolean;
   bootstrap: BootstrapLayer;
 }
 
@@ -83,7 +88,7 @@ export function buildConfig(source: ImageConfig, { blobs, referred, bootstrap }:
  */
 export function buildManifest(
   config: Descriptor,
-  { blobs, referred, bootstrap }: ArtifactLayers,
+  { blobs, referred, indexed, bootstrap }: ArtifactLayers,
   subject: Descriptor,
   provenance: Provenance,
 ): ManifestDocument {
@@ -97,7 +102,11 @@ export function buildManifest(
         mediaType: BLOB_LAYER_TYPE,
         digest,
         size,
-        annotations: { [BLOB_ANNOTATION]: 'true', [SOURCE_LAYER_ANNOTATION]: sourceDigest },
+        annotations: {
+          [BLOB_ANNOTATION]: 'true',
+          [SOURCE_LAYER_ANNOTATION]: sourceDigest,
+          ...(indexed ? { [REFERENCE_ANNOTATION]: sourceDigest } : {}),
+        },
       })),
       ...referred.map(({ digest, size }) => ({
         mediaType: BLOB_LAYER_TYPE,
@@ -119,25 +128,34 @@ export function buildManifest(
   return { ...document(MEDIA_TYPES.ociManifest, manifest), manifest };
 }
 
+/** As BuildKit has it for attestations: runtimes, which look for their own platform, pass it by. */
+const NO_PLATFORM: Platform = { architecture: 'unknown', os: 'unknown' };
+
 /**
- * The index of an artifact for several platforms. Every entry has a platform: nydus-snapshotter fails on one without.
- * @param sourceDigest digest of the source's index.
+ * The index of an artifact, for several platforms or with manifests that it keeps. Every entry has a platform: nydus-snapshotter
+ * fails on one without.
+ * @param kept manifests that nobody runs from here, but that a registry must not collect as long as the artifact is there.
+ * @param sourceDigest what the source's reference resolved to.
  */
 export function buildIndex(
   entries: readonly { descriptor: Descriptor; platform: Platform }[],
+  kept: readonly Descriptor[],
   sourceDigest: string,
   provenance: Provenance,
 ): Document {
   return document(MEDIA_TYPES.ociIndex, {
     schemaVersion: 2,
     mediaType: MEDIA_TYPES.ociIndex,
-    manifests: entries.map(({ descriptor: { mediaType, digest, size }, platform }) => ({
-      mediaType,
-      digest,
-      size,
-      platform,
-      artifactType: ARTIFACT_TYPE,
-    })),
+    manifests: [
+      ...entries.map(({ descriptor: { mediaType, digest, size }, platform }) => ({
+        mediaType,
+        digest,
+        size,
+        platform,
+        artifactType: ARTIFACT_TYPE,
+      })),
+      ...kept.map(({ mediaType, digest, size }) => ({ mediaType, digest, size, platform: NO_PLATFORM })),
+    ],
     annotations: annotations(sourceDigest, provenance),
   });
 }

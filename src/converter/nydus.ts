@@ -1,3 +1,5 @@
+import type { Format } from './options.ts';
+
 /**
  * Names of the Nydus image format, as nydusify and the converter of nydus-snapshotter write them
  * (containerd/nydus-snapshotter pkg/converter/constant.go, goharbor/acceleration-service pkg/driver/nydus/nydus.go).
@@ -28,6 +30,6 @@ export const BUILDER_VERSION_ANNOTATION = 'containerd.io/snapshot/nydus-builder-
 export type FsVersion = '5' | '6';
 
 /** The RAFS version of a format of the API. */
-export function fsVersionOf(format: 'RafsV6' | 'RafsV5'): FsVersion {
-  return format === 'RafsV6' ? '6' : '5';
+export function fsVersionOf(format: Format): FsVersion {
+  return format === 'RafsV5' ? '5' : '6';
 }

@@ -34,6 +34,9 @@ export interface CreateOptions {
   dictionary?: string | undefined;
 }
 
+/** How one layer gets an index that its data stays outside of. Paths may be named pipes. */
+export type IndexOptions = Pick<CreateOptions, 'tar' | 'blob' | 'report'>;
+
 /** How the trees of the layers become the one of the image. */
 export interface MergeOptions {
   /** Trees from the lowest layer up. Each file must be named by the hex digest of its RAFS blob. */
@@ -43,6 +46,17 @@ export interface MergeOptions {
   report: string;
   /** Tree that the layers were made with, if they were made with one. */
   dictionary?: string | undefined;
+  /** For an index (Zran), what is to be known of each layer's blob, in the order of the trees. */
+  indexes?: readonly IndexBlob[] | undefined;
+}
+
+/** The blob of an index over a layer. */
+export interface IndexBlob {
+  digest: string;
+  /** Bytes. */
+  size: number;
+  /** SHA-256 of its table of contents in hex. */
+  toc: string;
 }
 
 /** Arguments of `nydus-image create`, as nydus-snapshotter's converter passes them (pkg/converter/tool/builder.go). */
@@ -72,8 +86,29 @@ export function createArguments({ tar, blob, report, fsVersion, compressor, dict
   ];
 }
 
+/** Arguments of `nydus-image create` for an index over a layer, compressed with gzip or not at all, likewise. */
+export function indexArguments({ tar, blob, report }: IndexOptions): string[] {
+  return [
+    'create',
+    '--log-level',
+    'warn',
+    '--type',
+    'targz-ref',
+    '--blob-inline-meta',
+    '--features',
+    'blob-toc',
+    '--blob',
+    blob,
+    '--whiteout-spec',
+    'none',
+    '--output-json',
+    report,
+    tar,
+  ];
+}
+
 /** Arguments of `nydus-image merge`, likewise. */
-export function mergeArguments({ bootstraps, bootstrap, report, dictionary }: MergeOptions): string[] {
+export function mergeArguments({ bootstraps, bootstrap, report, dictionary, indexes = [] }: MergeOptions): string[] {
   return [
     'merge',
     '--log-level',
@@ -86,7 +121,23 @@ export function mergeArguments({ bootstraps, bootstrap, report, dictionary }: Me
     bootstrap,
     ...dictionaryArguments(dictionary),
     ...bootstraps,
+    ...listArgument(
+      '--blob-digests',
+      indexes.map(({ digest }) => digest.replace('sha256:', '')),
+    ),
+    ...listArgument(
+      '--blob-toc-digests',
+      indexes.map(({ toc }) => toc),
+    ),
+    ...listArgument(
+      '--blob-sizes',
+      indexes.map(({ size }) => String(size)),
+    ),
   ];
+}
+
+function listArgument(name: string, values: readonly string[]): string[] {
+  return values.length === 0 ? [] : [name, values.join(',')];
 }
 
 function dictionaryArguments(dictionary: string | undefined): string[] {

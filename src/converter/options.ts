@@ -15,6 +15,13 @@ const Registry = z.strictObject({
 /** How to speak to registries, by host. A host that is not there is spoken to with HTTPS and the system's certificates. */
 export const Registries = z.record(z.string(), Registry);
 
+/**
+ * File system format of an artifact. Zran is RAFS v6 whose data stays in the layers of the source: only an index over them is
+ * stored.
+ */
+const Format = z.enum(['RafsV6', 'RafsV5', 'Zran']);
+export type Format = z.infer<typeof Format>;
+
 /** An image whose chunks are not stored a second time. */
 const ChunkDictionary = z.union([
   /** A Nydus image, by tag or by digest. */
@@ -32,8 +39,7 @@ export const ConvertRequest = z.strictObject({
   target: z.string().max(1024),
   /** Every one of them is converted, or none. Two or more make an index. */
   platforms: z.array(Platform).min(1).max(8),
-  /** File system format of the artifact. */
-  format: z.enum(['RafsV6', 'RafsV5']),
+  format: Format,
   /** Compression of the chunks, in nydus-image's own terms. */
   compressor: z.enum(['zstd', 'lz4_block', 'none']),
   /** Where chunks are looked for before they are written. */

@@ -87,7 +87,7 @@ async function namedDictionary(
       job.log.info({ dictionary: name, platform: image.name }, 'the chunk dictionary has nothing for this platform');
       return undefined;
     }
-    const why = unusable(made, image.layers.length, job.fsVersion, job.builder);
+    const why = unusable(made, image.manifest.layers.length, job.fsVersion, job.builder);
     if (why !== undefined) {
       throw dictionaryUnusable(name, why);
     }
@@ -98,7 +98,7 @@ async function namedDictionary(
 function previousVersion(image: SourceImage, earlier: readonly Artifact[], job: ConversionJob): Choice | undefined {
   for (const artifact of earlier.toReversed()) {
     const made = manifestFor(artifact, image);
-    const why = made && unusable(made, image.layers.length, job.fsVersion, job.builder);
+    const why = made && unusable(made, image.manifest.layers.length, job.fsVersion, job.builder);
     if (made !== undefined && why === undefined) {
       return { made, from: { reference: artifact.reference, credentials: job.target.credentials } };
     }

@@ -1,14 +1,17 @@
 import { formatReference } from '../registry/reference.ts';
+import type { Manifest } from '../registry/schema.ts';
 import { missingBlobs } from './artifact.ts';
+import { bringBlob } from './bring.ts';
 import { ConvertError, explained } from './errors.ts';
 import type { AssembledImage } from './image.ts';
 import { callOptions, provenanceOf, type ConversionJob } from './job.ts';
 import { buildIndex, type Document } from './manifest.ts';
 import { pushManifest } from './push.ts';
+import type { SourceImage } from './source.ts';
 
 /**
  * Has the target's tag name the artifact, after making sure that the registry holds every blob of it.
- * One platform makes a plain manifest, several an index.
+ * One platform makes a plain manifest, several an index, which for Zran also keeps the source.
  * @param sourceDigest what the source's reference resolved to.
  * @returns the artifact's digest.
  * @throws ConvertError of reason VerificationFailed, worth another attempt.
@@ -19,23 +22,46 @@ export async function publish(
   job: ConversionJob,
   signal: AbortSignal,
 ): Promise<string> {
-  await verifyBlobs(assembled, job, signal);
-  const artifact = await pushChildren(assembled, sourceDigest, job, signal);
+  const kept = job.format === 'Zran' ? await keepSources(assembled, job, signal) : [];
+  await verifyBlobs(
+    [...assembled.map(({ manifest }) => manifest.manifest), ...kept.map(({ manifest }) => manifest)],
+    job,
+    signal,
+  );
+  const artifact = await pushChildren(assembled, kept, sourceDigest, job, signal);
   await pushManifest(artifact, true, job, signal);
   const { digest } = artifact.descriptor;
   await verifyTag(digest, job, signal);
   return digest;
 }
 
+/**
+ * Brings the manifests and configs of the source to where its layers are already: named by the artifact's index, none of them is
+ * collected as garbage when the source's own tag has gone.
+ */
+async function keepSources(
+  assembled: readonly AssembledImage[],
+  job: ConversionJob,
+  signal: AbortSignal,
+): Promise<SourceImage[]> {
+  const sources = assembled.map(({ image }) => image);
+  for (const { manifest, descriptor, body } of sources) {
+    await bringBlob(manifest.config, job.source, job, signal);
+    await pushManifest({ descriptor, body }, false, job, signal);
+  }
+  return sources;
+}
+
 /** Pushes the manifests that an index names, and returns what the tag is to name. */
 async function pushChildren(
   assembled: readonly AssembledImage[],
+  kept: readonly SourceImage[],
   sourceDigest: string,
   job: ConversionJob,
   signal: AbortSignal,
 ): Promise<Document> {
   const [first] = assembled;
-  if (first !== undefined && assembled.length === 1) {
+  if (first !== undefined && assembled.length === 1 && kept.length === 0) {
     return first.manifest;
   }
   await Promise.all(assembled.map(({ manifest }) => pushManifest(manifest, false, job, signal)));
@@ -43,16 +69,12 @@ async function pushChildren(
     descriptor: manifest.descriptor,
     platform: image.platform,
   }));
-  return buildIndex(entries, sourceDigest, provenanceOf(job));
+  const sources = kept.map(({ descriptor }) => descriptor);
+  return buildIndex(entries, sources, sourceDigest, provenanceOf(job));
 }
 
-async function verifyBlobs(
-  assembled: readonly AssembledImage[],
-  job: ConversionJob,
-  signal: AbortSignal,
-): Promise<void> {
+async function verifyBlobs(manifests: readonly Manifest[], job: ConversionJob, signal: AbortSignal): Promise<void> {
   const name = formatReference(job.target.reference);
-  const manifests = assembled.map(({ manifest }) => manifest.manifest);
   const options = { registry: job.registry, ...callOptions(job.target, signal) };
   const missing = await explained('target', `verify ${name}`, () =>
     missingBlobs(job.target.reference, manifests, options),

@@ -1,5 +1,5 @@
 import type { Credentials } from '../registry/auth.ts';
-import type { RegistryClient } from '../registry/client.ts';
+import type { Document, RegistryClient } from '../registry/client.ts';
 import { formatReference, type Reference } from '../registry/reference.ts';
 import { RegistryError } from '../registry/errors.ts';
 import {
@@ -26,7 +26,9 @@ export interface SourceImage {
   platform: Platform;
   /** Descriptor of the platform's manifest, without a platform. */
   descriptor: Descriptor;
-  layers: Descriptor[];
+  manifest: Manifest;
+  /** The manifest as it came. */
+  body: Buffer;
   config: ImageConfig;
 }
 
@@ -49,9 +51,9 @@ export interface SourceOptions {
  *   RegistryUnreachable.
  */
 export async function resolveSource(reference: Reference, wanted: string[], options: SourceOptions): Promise<Source> {
-  const { descriptor, manifest } = await fetchManifest(reference, options);
+  const { descriptor, body, manifest } = await fetchManifest(reference, options);
   if (!isIndex(manifest)) {
-    const image = await readImage(reference, descriptor, manifest, options);
+    const image = await readImage(reference, { descriptor, body, manifest }, options);
     const [name] = wanted;
     if (name === undefined || wanted.length > 1 || !samePlatform(parsePlatform(name), image.platform)) {
       throw platformMissing(reference, wanted, [image.platform]);
@@ -61,11 +63,15 @@ export async function resolveSource(reference: Reference, wanted: string[], opti
   const chosen = choosePlatforms(reference, manifest, wanted);
   const images = await Promise.all(
     chosen.map(async ({ name, entry, platform }) => {
-      const child = await fetchManifest({ ...reference, digest: entry.digest }, options);
-      if (isIndex(child.manifest)) {
+      const {
+        descriptor: child,
+        body: bytes,
+        manifest: document,
+      } = await fetchManifest({ ...reference, digest: entry.digest }, options);
+      if (isIndex(document)) {
         throw notAnImage(reference, `its entry for ${name} is another index`);
       }
-      const image = await readImage(reference, child.descriptor, child.manifest, options);
+      const image = await readImage(reference, { descriptor: child, body: bytes, manifest: document }, options);
       return { ...image, name, platform };
     }),
   );
@@ -97,10 +103,10 @@ function choosePlatforms(reference: Reference, index: Index, wanted: string[]): 
 
 async function readImage(
   reference: Reference,
-  { mediaType, digest, size }: Descriptor,
-  manifest: Manifest,
+  { descriptor, body, manifest }: Document & { manifest: Manifest },
   options: SourceOptions,
 ): Promise<Omit<SourceImage, 'name'>> {
+  const { mediaType, digest, size } = descriptor;
   const { mediaType: configType } = manifest.config;
   if (configType === MERGED_CONFIG_TYPE || manifest.layers.some(isBootstrap)) {
     throw notAnImage(reference, 'it is a Nydus image already');
@@ -127,7 +133,8 @@ async function readImage(
   return {
     platform: variant === undefined || variant === '' ? { architecture, os } : { architecture, os, variant },
     descriptor: { mediaType, digest, size },
-    layers: manifest.layers,
+    manifest,
+    body,
     config,
   };
 }
@@ -147,10 +154,7 @@ async function readConfig(
   }
 }
 
-async function fetchManifest(
-  reference: Reference,
-  { registry, ...call }: SourceOptions,
-): Promise<{ descriptor: Descriptor; manifest: Manifest | Index }> {
+async function fetchManifest(reference: Reference, { registry, ...call }: SourceOptions): Promise<Document> {
   return explained('source', `read ${formatReference(reference)}`, () => registry.manifest(reference, call));
 }
 

@@ -2,12 +2,12 @@ import { createWriteStream } from 'node:fs';
 import { open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { openEntry, readEntries, type BlobEntry, type BlobReader } from './blobtoc.ts';
+import { openEntry, readContents, type BlobEntry, type BlobReader } from './blobtoc.ts';
 import type { FsVersion } from './nydus.ts';
 
 const BLOCK = 4096;
 
-/** Where the tree of a layer is: the file must have the name of its blob, from which `nydus-image merge` takes the ID. */
+/** Where the tree of a layer is: the file must have the name of the blob with the data, from which `nydus-image merge` takes the ID. */
 export function treePath(folder: string, digest: string): string {
   return join(folder, hexOf(digest));
 }
@@ -25,17 +25,22 @@ export function chunkTableName(digest: string): string {
 /**
  * Takes the tree (bootstrap) of a layer out of its RAFS blob, and for RAFS v6 its chunk table, in the form that nydusd keeps
  * in its cache: the table, padded to whole blocks, and its header.
+ * @param digest of the blob.
+ * @param name digest of what nydusd is to read chunks from: the blob, or for an index the layer that it is of.
+ * @returns digest of the table of contents, if there is one.
  * @param scratch path of a file that may be written meanwhile: the files appear whole or not at all.
  */
 export async function extractTree(
   blob: BlobReader,
   digest: string,
+  name: string,
   folder: string,
   scratch: string,
   fsVersion: FsVersion,
   signal: AbortSignal,
-): Promise<void> {
-  const entries = new Map((await readEntries(blob)).map((entry) => [entry.name, entry]));
+): Promise<{ toc?: string }> {
+  const { entries: listed, toc } = await readContents(blob);
+  const entries = new Map(listed.map((entry) => [entry.name, entry]));
   const tree = entries.get('image.boot');
   if (tree === undefined) {
     throw new Error(`RAFS blob ${digest} has no image.boot`);
@@ -50,7 +55,8 @@ export async function extractTree(
       await rename(scratch, chunkTablePath(folder, digest));
     }
     await append(scratch, blob, tree, signal);
-    await rename(scratch, treePath(folder, digest));
+    await rename(scratch, treePath(folder, name));
+    return toc === undefined ? {} : { toc };
   } finally {
     await rm(scratch, { force: true });
   }

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,7 +11,7 @@ import { ConvertRequest } from '../../src/converter/options.ts';
 import type { Progress } from '../../src/converter/progress.ts';
 import type { ConvertResult, ConvertSuccess } from '../../src/converter/result.ts';
 import { RegistryClient } from '../../src/registry/client.ts';
-import type { Index, Manifest } from '../../src/registry/schema.ts';
+import { isIndex, type Index, type Manifest } from '../../src/registry/schema.ts';
 import { startDistribution } from '../support/distribution.ts';
 
 /** A registry and everything that a conversion needs beside it. */
@@ -24,8 +25,12 @@ export interface Harness extends AsyncDisposable {
   manifest<T extends Manifest | Index>(repository: string, reference: string): Promise<T>;
   /** Reads a blob past the registry, where it keeps it. */
   storedBlob(digest: string): Promise<Buffer>;
-  /** Unpacks the bootstrap layer of an artifact into a folder and returns the path of the one with `image.boot` in it. */
+  /** Unpacks the bootstrap layer of an artifact, of an index the first one's, into a folder and returns the path of the one with `image.boot` in it. */
   bootstrapOf(repository: string, reference: string, folder: string): Promise<string>;
+  /** Takes a tag away, as a registry does that deletes tags. */
+  untag(repository: string, tag: string): Promise<void>;
+  /** Has the registry collect what no tagged manifest needs. */
+  collectGarbage(): Promise<void>;
   /** Takes a blob out of a repository, without a word to anybody. */
   loseBlob(repository: string, digest: string): Promise<void>;
 }
@@ -85,10 +90,18 @@ export async function startHarness(): Promise<Harness> {
     manifest: readManifest,
     storedBlob: (digest) => readFile(blobPath(digest)),
     async bootstrapOf(repository, reference, target) {
-      const { layers } = await readManifest<Manifest>(repository, reference);
+      const root = await readManifest<Manifest | Index>(repository, reference);
+      const { layers } = isIndex(root)
+        ? await readManifest<Manifest>(repository, root.manifests[0]?.digest ?? '')
+        : root;
       await promisify(execFile)('tar', ['-xzf', blobPath(layers.at(-1)?.digest ?? ''), '-C', target]);
       return join(target, 'image');
     },
+    async untag(repository, tag) {
+      const answer = await fetch(`http://${host}/v2/${repository}/manifests/${tag}`, { method: 'DELETE' });
+      assert.equal(answer.status, 202);
+    },
+    collectGarbage: () => distribution.collectGarbage(),
     async loseBlob(repository, digest) {
       await rm(join(store, 'repositories', repository, '_layers', digest.replace(':', '/')), { recursive: true });
     },

@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { toolPath } from '../../hack/tools/locate.ts';
 import { freePorts } from '../envtest/ports.ts';
 import { startProcess } from '../envtest/process.ts';
@@ -13,6 +15,8 @@ export interface Distribution extends AsyncDisposable {
   pushBlob(repository: string, blob: Buffer): Promise<string>;
   /** Pushes a manifest by digest and returns it. */
   pushManifest(repository: string, manifest: object, mediaType: string): Promise<string>;
+  /** Deletes manifests that no tag leads to, and blobs that no manifest names. Nothing may be pushed meanwhile. */
+  collectGarbage(): Promise<void>;
 }
 
 /**
@@ -25,7 +29,7 @@ export async function startDistribution(directory: string, at?: number): Promise
   const config = join(directory, 'registry.json');
   const settings = {
     version: '0.1',
-    storage: { filesystem: { rootdirectory: join(directory, 'registry') } },
+    storage: { filesystem: { rootdirectory: join(directory, 'registry') }, delete: { enabled: true } },
     http: { addr: `127.0.0.1:${port}`, secret: 'what the states of uploads are signed with' },
     log: { level: 'warn' },
   };
@@ -62,6 +66,9 @@ export async function startDistribution(directory: string, at?: number): Promise
       const body = Buffer.from(JSON.stringify(manifest));
       await put(`${url}/v2/${repository}/manifests/${digestOf(body)}`, body, mediaType);
       return digestOf(body);
+    },
+    async collectGarbage() {
+      await promisify(execFile)(toolPath('registry'), ['garbage-collect', '--delete-untagged', config]);
     },
     [Symbol.asyncDispose]: () => registry.stop(),
   };
