@@ -69,6 +69,12 @@ export const kinds: Kind[] = [
       { name: 'Size', type: 'string', description: 'Size of the source.', jsonPath: '.status.summary.size' },
       { name: 'Nydus', type: 'string', description: 'Size of the artifact.', jsonPath: '.status.summary.nydus' },
       {
+        name: 'Dedup',
+        type: 'string',
+        description: 'Share of the chunks of the newest conversion that was there already.',
+        jsonPath: '.status.summary.dedup',
+      },
+      {
         name: 'Took',
         type: 'string',
         description: 'How long the newest conversion took.',

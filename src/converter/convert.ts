@@ -94,7 +94,7 @@ async function prepare(
     trees,
     watches: { pull: stopwatch(now), build: stopwatch(now), push: stopwatch(now), total: stopwatch(now) },
     traffic: { read: 0, pushed: 0 },
-    chunks: { deduplicated: 0, bytesDeduplicated: 0, bytesWritten: 0 },
+    chunks: { deduplicated: 0, bytesDeduplicated: 0, bytesNew: 0 },
     log,
   };
 }

@@ -38,8 +38,8 @@ export interface ConversionJob {
   watches: { pull: Stopwatch; build: Stopwatch; push: Stopwatch; total: Stopwatch };
   /** Bytes of blobs and manifests so far. */
   traffic: { read: number; pushed: number };
-  /** What nydus-image found to be there already, and what it wrote, in chunks and bytes before compression. */
-  chunks: { deduplicated: number; bytesDeduplicated: number; bytesWritten: number };
+  /** What nydus-image found to be there already, and what was new, in chunks and bytes before compression. */
+  chunks: { deduplicated: number; bytesDeduplicated: number; bytesNew: number };
   log: Logger;
 }
 

@@ -136,7 +136,7 @@ async function run(
   const { dedup_chunks = 0, dedup_uncompressed_size = 0, blob_uncompressed_size = 0 } = counters;
   job.chunks.deduplicated += dedup_chunks;
   job.chunks.bytesDeduplicated += dedup_uncompressed_size;
-  job.chunks.bytesWritten += blob_uncompressed_size;
+  job.chunks.bytesNew += blob_uncompressed_size;
   job.log.debug(
     { layer: layer.digest, blob: pushed.value.digest, size: pushed.value.size, counters },
     'layer converted',

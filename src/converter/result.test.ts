@@ -38,6 +38,11 @@ test('the largest success fits into a termination message', () => {
     bytesRead: Number.MAX_SAFE_INTEGER,
     bytesPushed: Number.MAX_SAFE_INTEGER,
     layers: { total: 127, reused: 127 },
+    chunks: {
+      deduplicated: Number.MAX_SAFE_INTEGER,
+      bytesDeduplicated: Number.MAX_SAFE_INTEGER,
+      bytesNew: Number.MAX_SAFE_INTEGER,
+    },
   });
   assert.ok(Buffer.byteLength(text) <= TERMINATION_MESSAGE_LIMIT, `${Buffer.byteLength(text)} bytes`);
 });

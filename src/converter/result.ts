@@ -60,9 +60,9 @@ export const ConvertSuccess = z.object({
   layers: z.object({ total: Count, reused: Count }),
   /**
    * Of the layers that were converted: chunks that were there already, in the dictionary or in the same layer, their bytes, and
-   * the bytes of the chunks that were written; all before compression, as nydus-image counted them.
+   * the bytes of the chunks that were new; all before compression, as nydus-image counted them.
    */
-  chunks: z.object({ deduplicated: Count, bytesDeduplicated: Count, bytesWritten: Count }),
+  chunks: z.object({ deduplicated: Count, bytesDeduplicated: Count, bytesNew: Count }),
 });
 export type ConvertSuccess = z.infer<typeof ConvertSuccess>;
 

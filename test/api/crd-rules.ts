@@ -50,6 +50,19 @@ export const acceleratedImageRules: Rule[] = [
     accepted: { source: { pullSecretRef: { name: 'reg.cred-1' } } },
   },
   {
+    name: 'a chunk dictionary is an image or the previous version, not both',
+    refused: { conversion: { chunkDictionary: { image: 'registry.test/base:1', from: 'PreviousVersion' } } },
+    message: 'spec.conversion.chunkDictionary: Invalid value: chunkDictionary must have exactly one of image and from',
+    accepted: { conversion: { chunkDictionary: { from: 'PreviousVersion' } } },
+  },
+  {
+    name: 'a chunk dictionary is not used where no chunks are stored',
+    refused: { conversion: { format: 'Zran', chunkDictionary: { from: 'PreviousVersion' } } },
+    message:
+      'spec.conversion: Invalid value: chunkDictionary cannot be used with the format Zran, which stores no chunks',
+    accepted: { conversion: { format: 'Zran' } },
+  },
+  {
     name: 'a target repository has no digest',
     refused: { target: { repository: 'registry.test/web@sha256' } },
     message: 'spec.target.repository: Invalid value: "registry.test/web@sha256": repository must not carry a digest',

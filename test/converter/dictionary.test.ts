@@ -90,7 +90,7 @@ describe('with another image as chunk dictionary', () => {
         }),
       );
 
-      assert.deepEqual(result.chunks, { deduplicated: 6, bytesDeduplicated: 6 * MIB, bytesWritten: 2 * MIB });
+      assert.deepEqual(result.chunks, { deduplicated: 6, bytesDeduplicated: 6 * MIB, bytesNew: 2 * MIB });
       assert.ok(plain.bytesPushed - result.bytesPushed > 5.9 * MIB, `${plain.bytesPushed} and ${result.bytesPushed}`);
       await assertSame(`app-${name}`, '1-nydus', [await application('1')]);
     });
@@ -159,7 +159,7 @@ describe('with another image as chunk dictionary', () => {
     );
     const request = { platforms: names, chunkDictionary: { image: `${harness.host}/platforms-base:1-nydus` } };
     const result = succeeded(await harness.convert('platforms:1', 'platforms:1-nydus', { request }));
-    assert.deepEqual(result.chunks, { deduplicated: 2, bytesDeduplicated: 2 * MIB, bytesWritten: 4 * MIB });
+    assert.deepEqual(result.chunks, { deduplicated: 2, bytesDeduplicated: 2 * MIB, bytesNew: 4 * MIB });
   });
 });
 
@@ -179,7 +179,7 @@ describe('with the previous version as chunk dictionary', () => {
       const layers = [await base, await moved(version)];
       await push(repository, 'latest', layers);
       const result = succeeded(await harness.convert(`${repository}:latest`, `${repository}:nydus`, { request }));
-      written.push(result.chunks.bytesWritten / MIB);
+      written.push(result.chunks.bytesNew / MIB);
       reused.push(result.layers.reused);
       await assertSame(repository, 'nydus', layers);
     }

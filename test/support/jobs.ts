@@ -61,7 +61,7 @@ function converted(text: string, registries: readonly FaultyRegistry[]): { ok: b
     bytesRead: 0,
     bytesPushed: 0,
     layers: { total: 1, reused: 0 },
-    chunks: { deduplicated: 0, bytesDeduplicated: 0, bytesWritten: 2 << 20 },
+    chunks: { deduplicated: 0, bytesDeduplicated: 0, bytesNew: 2 << 20 },
   };
   return { ok: true, message: JSON.stringify(result) };
 }

@@ -116,13 +116,37 @@ const Target = z.object({
   }),
 });
 
+const ChunkDictionary = z
+  .object({
+    image: ImageReference.optional().meta({
+      description: 'A Nydus image, by tag or by digest. A tag is resolved when a conversion starts.',
+    }),
+    from: z.enum(['PreviousVersion']).optional().meta({
+      description: "PreviousVersion: the artifact that this object's newest conversion made, if there is one.",
+    }),
+  })
+  .meta({
+    'x-kubernetes-validations': [
+      { rule: 'has(self.image) != has(self.from)', message: 'chunkDictionary must have exactly one of image and from' },
+    ],
+  });
+
 const Conversion = z.object({
-  format: z.enum(['RafsV6', 'RafsV5']).default('RafsV6').meta({ description: 'File system format of the artifact.' }),
+  format: z.enum(['RafsV6', 'RafsV5', 'Zran']).default('RafsV6').meta({
+    description:
+      'File system format of the artifact. Zran stores only an index over the layers of the source, which must be compressed with gzip or not at all and stay in the registry.',
+  }),
   platforms: z.array(Platform).min(1).max(8).optional().meta({
     description: "Platforms to convert. Default: those of the cluster's nodes that the source offers.",
     'x-kubernetes-list-type': 'set',
   }),
-  compressor: z.enum(['zstd', 'lz4_block', 'none']).default('zstd').meta({ description: 'Compression of the chunks.' }),
+  compressor: z
+    .enum(['zstd', 'lz4_block', 'none'])
+    .default('zstd')
+    .meta({ description: 'Compression of the chunks. Zran leaves them as they are.' }),
+  chunkDictionary: ChunkDictionary.optional().meta({
+    description: 'Chunks that this image holds are referred to instead of being stored again.',
+  }),
   prefetchPaths: z.array(z.string().min(2).max(4096).regex(/^\//)).max(256).optional().meta({
     description: 'Absolute paths that nydusd fetches at once when the image is mounted. Never the whole image.',
     'x-kubernetes-list-type': 'set',
@@ -180,7 +204,15 @@ export const AcceleratedImageSpec = z
   .object({
     source: Source.meta({ description: 'The OCI image to accelerate.' }),
     target: Target.prefault({}).meta({ description: 'Where the artifact goes.' }),
-    conversion: Conversion.prefault({}).meta({ description: 'How the artifact is made.' }),
+    conversion: Conversion.prefault({}).meta({
+      description: 'How the artifact is made.',
+      'x-kubernetes-validations': [
+        {
+          rule: "!has(self.chunkDictionary) || self.format != 'Zran'",
+          message: 'chunkDictionary cannot be used with the format Zran, which stores no chunks',
+        },
+      ],
+    }),
     replicas: z
       .array(Replica)
       .max(16)
@@ -231,7 +263,7 @@ export const AcceleratedImageStatus = z
         image: z.string().max(1200).meta({ description: 'What Pods are rewritten to: repository:tag@digest.' }),
         digest: Digest.meta({ description: 'Digest of the artifact: a manifest, or an index for several platforms.' }),
         sourceDigest: Digest.meta({ description: 'The source that this artifact was made from.' }),
-        format: z.string().max(16).meta({ description: 'File system format: RafsV6 or RafsV5.' }),
+        format: z.string().max(16).meta({ description: 'File system format: RafsV6, RafsV5 or Zran.' }),
         builder: z.string().max(128).meta({ description: 'Version of nydus-image.' }),
         convertedAt: Time.meta({ description: 'When the conversion ended.' }),
         platforms: z
@@ -283,6 +315,20 @@ export const AcceleratedImageStatus = z
           })
           .optional()
           .meta({ description: 'What was converted and what was reused.' }),
+        chunks: z
+          .object({
+            deduplicated: Count.meta({
+              description: 'Chunks that were there already, in the dictionary or in the same layer.',
+            }),
+          })
+          .optional()
+          .meta({ description: 'Chunks of the layers that were converted, as nydus-image counted them.' }),
+        bytesDeduplicated: Bytes.optional().meta({ description: 'Bytes of those chunks, before compression.' }),
+        dedupRatio: z
+          .string()
+          .max(8)
+          .optional()
+          .meta({ description: 'Their share of the bytes of all chunks of the layers that were converted, 0 to 1.' }),
         message: z.string().max(1024).optional().meta({ description: 'Why it failed.' }),
       })
       .optional()
@@ -318,6 +364,7 @@ export const AcceleratedImageStatus = z
       .object({
         size: z.string().max(16).optional().meta({ description: 'Size of the source.' }),
         nydus: z.string().max(16).optional().meta({ description: 'Size of the artifact.' }),
+        dedup: z.string().max(16).optional().meta({ description: 'Share of the chunks that was there already.' }),
         took: z.string().max(16).optional().meta({ description: 'Duration of the newest conversion.' }),
         copies: z.string().max(16).optional().meta({ description: 'Copies for regions that are Ready, of all.' }),
       })

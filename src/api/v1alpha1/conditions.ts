@@ -37,6 +37,8 @@ export const AcceleratedImageReason = {
   SourceNotAnImage: 'SourceNotAnImage',
   /** Stalled: the source offers none of the wanted platforms. */
   PlatformMissing: 'PlatformMissing',
+  /** Stalled: `spec.conversion.chunkDictionary` names an image that is not there, or whose chunks cannot be used; the message says why. */
+  DictionaryUnusable: 'DictionaryUnusable',
   /** Ready=False: the registry refused the credentials. */
   CredentialsRejected: 'CredentialsRejected',
   /** Ready=False: the namespace did not grant the operator `get` on the Secret; the message holds the Role to apply. */

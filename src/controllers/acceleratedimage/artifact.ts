@@ -1,5 +1,7 @@
+import type { AcceleratedImageStatus } from '../../api/v1alpha1/acceleratedimage.ts';
 import { AcceleratedImageReason as Reason } from '../../api/v1alpha1/conditions.ts';
 import { formatSeconds } from '../../api/v1alpha1/duration.ts';
+import type { ConvertSuccess } from '../../converter/result.ts';
 import { RegistryError } from '../../registry/errors.ts';
 import { parseDuration } from '../duration.ts';
 import { ReconcileError } from '../reconcile-error.ts';
@@ -104,8 +106,23 @@ export async function acceptResult(
     bytesRead: result.bytesRead,
     bytesPushed: result.bytesPushed,
     layers: result.layers,
+    ...deduplication(result.chunks),
   };
   return CONTINUE;
+}
+
+/** What the status says of chunks that were there already. */
+function deduplication({
+  deduplicated,
+  bytesDeduplicated,
+  bytesNew,
+}: ConvertSuccess['chunks']): Partial<NonNullable<AcceleratedImageStatus['conversion']>> {
+  const bytes = bytesDeduplicated + bytesNew;
+  return {
+    chunks: { deduplicated },
+    bytesDeduplicated,
+    ...(bytes === 0 ? {} : { dedupRatio: (bytesDeduplicated / bytes).toFixed(3) }),
+  };
 }
 
 /** What is missing after a conversion is a verification that failed, whatever the registry calls it. */

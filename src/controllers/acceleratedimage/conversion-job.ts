@@ -1,3 +1,4 @@
+import type { AcceleratedImageSpec } from '../../api/v1alpha1/acceleratedimage.ts';
 import { AcceleratedImageReason as Reason } from '../../api/v1alpha1/conditions.ts';
 import { formatSeconds } from '../../api/v1alpha1/duration.ts';
 import type { Config } from '../../config.ts';
@@ -5,6 +6,7 @@ import type { Manifest } from '../../kube/client.ts';
 import { isAlreadyExists, isNotFound } from '../../kube/errors.ts';
 import { jobs } from '../../kube/resources.ts';
 import type { Job, Pod } from '../../kube/resources.ts';
+import type { ConvertRequest } from '../../converter/options.ts';
 import { formatReference } from '../../registry/reference.ts';
 import { parseDuration } from '../duration.ts';
 import { ReconcileError, stalled } from '../reconcile-error.ts';
@@ -22,7 +24,7 @@ export const QUEUE_INTERVAL_MS = 5000;
 const LOG_TAIL = { tailLines: 20, limitBytes: 64 * 1024 };
 
 export async function startJob(pass: Pass, deps: Dependencies, identity: ConversionIdentity): Promise<StepResult> {
-  const { image, status, source, target } = pass;
+  const { image, status, source, target, dictionary } = pass;
   const place = placeInQueue(image, deps.jobs.list().filter(isConversion), deps.images.list(), deps.config.conversion);
   if (!place.free) {
     status.conversion = { hash: identity.hash, phase: 'Queued', queuePosition: place.position };
@@ -45,9 +47,10 @@ export async function startJob(pass: Pass, deps: Dependencies, identity: Convers
         platforms: status.source?.platforms?.map((p) => p.platform) ?? [],
         format: image.spec.conversion.format,
         compressor: image.spec.conversion.compressor,
+        chunkDictionary: dictionaryOf(image.spec.conversion),
         prefetchPaths: image.spec.conversion.prefetchPaths ?? [],
         optionsHash: identity.optionsHash,
-        registries: registryOptions(deps.config, [source.registry, target.registry]),
+        registries: registryOptions(deps.config, [source.registry, target.registry, ...(dictionary === undefined ? [] : [dictionary.registry])]),
         reuse: status.artifact === undefined ? [] : [status.artifact.image],
       },
     },
@@ -162,6 +165,12 @@ export async function deleteJob(
       throw error;
     }
   });
+}
+
+/** The chunk dictionary as the worker is told of it; the API server has seen to it that there is one of the two. */
+function dictionaryOf({ chunkDictionary }: AcceleratedImageSpec['conversion']): ConvertRequest['chunkDictionary'] {
+  const { image, from } = chunkDictionary ?? {};
+  return image === undefined ? from && { from } : { image };
 }
 
 /** How a worker is to speak to these hosts, as far as the configuration says. */

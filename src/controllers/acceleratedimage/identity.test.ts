@@ -9,6 +9,7 @@ const SOURCE = `sha256:${'a'.repeat(64)}`;
 const OPTIONS: ConversionOptions = {
   format: 'RafsV6',
   compressor: 'zstd',
+  chunkDictionary: undefined,
   prefetchPaths: ['/a', '/b'],
   platforms: ['linux/amd64', 'linux/arm64'],
 };
@@ -25,6 +26,8 @@ test('another source, option or target is another conversion', () => {
     identify(`sha256:${'b'.repeat(64)}`, OPTIONS, TARGET),
     identify(SOURCE, { ...OPTIONS, compressor: 'none' }, TARGET),
     identify(SOURCE, { ...OPTIONS, format: 'RafsV5' }, TARGET),
+    identify(SOURCE, { ...OPTIONS, chunkDictionary: { from: 'PreviousVersion' } }, TARGET),
+    identify(SOURCE, { ...OPTIONS, chunkDictionary: { image: 'registry.test/base:1' } }, TARGET),
     identify(SOURCE, { ...OPTIONS, prefetchPaths: [] }, TARGET),
     identify(SOURCE, { ...OPTIONS, platforms: ['linux/amd64'] }, TARGET),
     identify(SOURCE, OPTIONS, { ...TARGET, tag: '2-nydus' }),

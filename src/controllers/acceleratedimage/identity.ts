@@ -11,6 +11,7 @@ const TAG_MAX = 128;
 export interface ConversionOptions {
   format: AcceleratedImageSpec['conversion']['format'];
   compressor: AcceleratedImageSpec['conversion']['compressor'];
+  chunkDictionary: AcceleratedImageSpec['conversion']['chunkDictionary'];
   prefetchPaths: string[];
   platforms: string[];
 }
@@ -35,6 +36,8 @@ export function identify(sourceDigest: string, options: ConversionOptions, targe
       options.compressor,
       options.prefetchPaths.toSorted(),
       options.platforms.toSorted(),
+      // Its tag, not what that names: a dictionary that moves makes no artifact wrong.
+      ...(options.chunkDictionary === undefined ? [] : [options.chunkDictionary]),
     ]),
   )}`;
   const hash = sha256(JSON.stringify([sourceDigest, optionsHash, formatReference(target)])).slice(0, 20);

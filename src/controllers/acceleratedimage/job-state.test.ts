@@ -15,6 +15,7 @@ const SUCCESS = {
   bytesRead: 20,
   bytesPushed: 10,
   layers: { total: 1, reused: 0 },
+  chunks: { deduplicated: 0, bytesDeduplicated: 0, bytesNew: 4096 },
 };
 
 function finished(type: 'Complete' | 'Failed', message = ''): ReturnType<typeof job> {

@@ -32,6 +32,8 @@ export interface Pass {
   status: AcceleratedImageStatus;
   source: Reference;
   target: Reference;
+  /** The image that serves as chunk dictionary, if one is named. */
+  dictionary: Reference | undefined;
   log: Logger;
   signal: AbortSignal;
 }
@@ -45,12 +47,14 @@ export const CONTINUE: StepResult = { next: 'continue' };
  * @throws ReconcileError InvalidSpec for references that are none.
  */
 export function startPass(image: AcceleratedImage, log: Logger, signal: AbortSignal): Pass {
+  const dictionary = image.spec.conversion.chunkDictionary?.image;
   try {
     return {
       image,
       status: structuredClone(image.status ?? {}),
       source: parseReference(image.spec.source.image),
       target: targetReference(image.spec),
+      dictionary: dictionary === undefined ? undefined : parseReference(dictionary),
       log,
       signal,
     };

@@ -30,6 +30,7 @@ async function reconcileArtifact(pass: Pass, deps: Dependencies): Promise<StepRe
     {
       format: image.spec.conversion.format,
       compressor: image.spec.conversion.compressor,
+      chunkDictionary: image.spec.conversion.chunkDictionary,
       prefetchPaths: image.spec.conversion.prefetchPaths ?? [],
       platforms: source.platforms.map((p) => p.platform),
     },

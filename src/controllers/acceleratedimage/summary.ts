@@ -84,11 +84,13 @@ function columns(
     platforms === undefined ? undefined : formatBytes(platforms.reduce((sum, { size }) => sum + size, 0));
   const size = sizeOf(source?.platforms);
   const nydus = sizeOf(artifact?.platforms);
+  const ratio = conversion?.dedupRatio;
   const took = conversion?.timings?.total;
   const regions = image.spec.replicas?.length ?? 0;
   return {
     ...(size === undefined ? {} : { size }),
     ...(nydus === undefined ? {} : { nydus }),
+    ...(ratio === undefined ? {} : { dedup: `${Math.round(Number(ratio) * 100)}%` }),
     ...(took === undefined ? {} : { took }),
     ...(regions === 0 ? {} : { copies: `${readyReplicas(image, draft).length}/${regions}` }),
   };

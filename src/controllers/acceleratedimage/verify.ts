@@ -3,7 +3,7 @@ import pLimit from 'p-limit';
 import { AcceleratedImageReason as Reason } from '../../api/v1alpha1/conditions.ts';
 import { OPTIONS_ANNOTATION } from '../../api/v1alpha1/labels.ts';
 import type { ConvertSuccess } from '../../converter/result.ts';
-import { SOURCE_DIGEST_ANNOTATION } from '../../converter/nydus.ts';
+import { REFERENCE_ANNOTATION, SOURCE_DIGEST_ANNOTATION } from '../../converter/nydus.ts';
 import type { Credentials } from '../../registry/auth.ts';
 import type { RegistryClient } from '../../registry/client.ts';
 import { RegistryError } from '../../registry/errors.ts';
@@ -61,6 +61,10 @@ export async function verifyArtifact(
           const problem = problemOf(blob, await registry.blobExists(repository, blob.digest, call));
           if (problem !== undefined) {
             throw failure(`blob ${blob.digest} of ${result.image} ${problem}`);
+          }
+          const data = blob.annotations?.[REFERENCE_ANNOTATION];
+          if (data !== undefined && (await registry.blobExists(repository, data, call)) === undefined) {
+            throw failure(`layer ${data}, over which ${blob.digest} of ${result.image} is an index, is not in the registry`);
           }
         }),
       ),

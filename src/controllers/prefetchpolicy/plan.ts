@@ -1,5 +1,6 @@
 import { PrefetchPolicyReason as Reason } from '../../api/v1alpha1/conditions.ts';
 import type { Config } from '../../config.ts';
+import { REFERENCE_ANNOTATION } from '../../converter/nydus.ts';
 import type { Blob, WarmImage } from '../../dragonfly/provider.ts';
 import type { Credentials } from '../../registry/auth.ts';
 import type { RegistryClient } from '../../registry/client.ts';
@@ -8,7 +9,7 @@ import { parseReference } from '../../registry/reference.ts';
 import type { Reference } from '../../registry/reference.ts';
 import { apiHost } from '../../registry/reference.ts';
 import { isIndex } from '../../registry/schema.ts';
-import type { Index } from '../../registry/schema.ts';
+import type { Index, Manifest } from '../../registry/schema.ts';
 import { waiting } from '../reconcile-error.ts';
 
 const RETRY_MS = 30_000;
@@ -33,7 +34,7 @@ export interface PlanOptions {
 
 /**
  * What to warm for a list of references: the platform's own manifest of each (never a tag, never an index, which would warm
- * other platforms and formats with it), its config and its layers.
+ * other platforms and formats with it), its config and its layers; for a Zran index also those of the source.
  * @throws ReconcileError ImageUnresolvable
  */
 export async function planImages(images: readonly string[], options: PlanOptions): Promise<PlannedImage[]> {
@@ -58,16 +59,28 @@ async function planImage(image: string, options: PlanOptions): Promise<PlannedIm
       );
     }
     const authorization = await options.registry.pullAuthorization(reference, call);
-    return await Promise.all(
+    const readManifest = async (digest: string): Promise<Manifest> => {
+      const { manifest } = await options.registry.manifest({ ...reference, digest }, call);
+      if (isIndex(manifest)) {
+        throw waiting(
+          Reason.ImageUnresolvable,
+          `${digest} of ${image} is an index inside an index, which no runtime can pull`,
+          RETRY_MS,
+        );
+      }
+      return manifest;
+    };
+    const read = await Promise.all(
       digests.map(async ({ platform, digest }) => {
-        const { manifest } = await options.registry.manifest({ ...reference, digest }, call);
-        if (isIndex(manifest)) {
-          throw waiting(
-            Reason.ImageUnresolvable,
-            `${digest} of ${image} is an index inside an index, which no runtime can pull`,
-            RETRY_MS,
-          );
-        }
+        const manifest = await readManifest(digest);
+        const source = sourceOf(manifest);
+        return [
+          { platform, digest, manifest },
+          ...(source === undefined ? [] : [{ platform, digest: source, manifest: await readManifest(source) }]),
+        ];
+      }),
+    );
+    return read.flat().map(({ platform, digest, manifest }) => {
         const base = repositoryUrl(reference, options.config);
         const blobs = [manifest.config, ...manifest.layers].map((layer): Blob => ({
           registry: reference.registry,
@@ -89,14 +102,19 @@ async function planImage(image: string, options: PlanOptions): Promise<PlannedIm
             ...(authorization === undefined ? {} : { authorization }),
           },
         };
-      }),
-    );
+      });
   } catch (error) {
     if (error instanceof RegistryError) {
       throw waiting(Reason.ImageUnresolvable, error.message, error.retryAfter ?? RETRY_MS, error);
     }
     throw error;
   }
+}
+
+/** Digest of the manifest in whose layers the data is, where a manifest is only an index over them (Zran). */
+function sourceOf({ layers, subject }: Manifest): string | undefined {
+  const isIndexed = layers.some(({ annotations }) => annotations?.[REFERENCE_ANNOTATION] !== undefined);
+  return isIndexed ? subject?.digest : undefined;
 }
 
 function childrenFor(index: Index, platforms: readonly string[]): { platform: string; digest: string }[] {
