@@ -84,7 +84,7 @@ export const acceleratedImageRules: Rule[] = [
   {
     name: 'a format is one that can be made',
     refused: { conversion: { format: 'Squashfs' } },
-    message: 'spec.conversion.format: Unsupported value: "Squashfs": supported values: "RafsV6", "RafsV5"',
+    message: 'spec.conversion.format: Unsupported value: "Squashfs": supported values: "RafsV6", "RafsV5", "Zran"',
     accepted: { conversion: { format: 'RafsV5' } },
   },
   {

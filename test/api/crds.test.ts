@@ -176,10 +176,10 @@ describe('the CRDs on a real API server', () => {
   });
 
   test('short names and the category work in kubectl, and the columns are those of the docs', async () => {
-    assert.match(await kubectl('get', 'ai'), /^NAME +SOURCE +READY +REASON +SIZE +NYDUS +TOOK +AGE\nbase /);
+    assert.match(await kubectl('get', 'ai'), /^NAME +SOURCE +READY +REASON +SIZE +NYDUS +DEDUP +TOOK +AGE\nbase /);
     assert.match(
       await kubectl('get', 'ai', '--output=wide'),
-      /^NAME +SOURCE +READY +REASON +SIZE +NYDUS +TOOK +COPIES +DIGEST +PROGRESS +MESSAGE +AGE\n/,
+      /^NAME +SOURCE +READY +REASON +SIZE +NYDUS +DEDUP +TOOK +COPIES +DIGEST +PROGRESS +MESSAGE +AGE\n/,
     );
     assert.match(await kubectl('get', 'pfp'), /^NAME +TARGET +REPLICAS +WARM +TRIGGER +LEAD +VERIFIED +AGE\nbase /);
     assert.match(await kubectl('get', 'slipstream'), /acceleratedimage\.slipstream\.dev\/base[\s\S]*prefetchpolicy/);
