@@ -3,19 +3,14 @@ import { hostname } from 'node:os';
 import { Command, Option } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import type { BacktestFlags } from './cli/backtest-options.ts';
-import { runBacktestCommand } from './cli/backtest.ts';
-import { runExplainCommand } from './cli/command.ts';
-import { runTimelineCommand } from './cli/timeline.ts';
-import { loadConfig } from './config.ts';
-import { runConvertCommand } from './converter/command.ts';
 import { createLogger, LOG_LEVELS } from './observability/logger.ts';
-import { runOperator } from './operator.ts';
-import { runReplicateCommand } from './replication/command.ts';
-import { systemClock } from './runtime/clock.ts';
 
 const USER_AGENT = `slipstream/${packageJson.version}`;
 
-/** The only file that touches process.*: argv → config → run(config, signal) → exit code. */
+/**
+ * The only file that touches process.*: argv → config → run(config, signal) → exit code. Each command loads what it runs when it
+ * runs: a worker would else start with the operator's code, twice as slow and with twice the heap.
+ */
 function program(signal: AbortSignal): Command {
   const root = new Command('slipstream')
     .description('Makes big container images start fast across a Kubernetes cluster')
@@ -50,6 +45,8 @@ function program(signal: AbortSignal): Command {
       'slipstream-webhook',
     )
     .action(async (flags: ControllerFlags) => {
+      const { loadConfig } = await import('./config.ts');
+      const { runOperator } = await import('./operator.ts');
       const log = createLogger({ level: root.opts<GlobalFlags>().logLevel });
       const config = await loadConfig(flags.config);
       await runOperator({ ...flags, config, userAgent: USER_AGENT, log }, signal);
@@ -63,6 +60,7 @@ function program(signal: AbortSignal): Command {
     .addOption(new Option('--nydus-image <path>', 'nydus-image, the builder').env('NYDUS_IMAGE').default('nydus-image'))
     .option('--termination-message <path>', 'file for the result', '/dev/termination-log')
     .action(async (flags: ConvertFlags) => {
+      const { runConvertCommand } = await import('./converter/command.ts');
       const { logLevel } = root.opts<GlobalFlags>();
       process.exitCode = await runConvertCommand(
         { ...flags, userAgent: USER_AGENT, logLevel, stdout: process.stdout },
@@ -78,6 +76,7 @@ function program(signal: AbortSignal): Command {
     .option('--replica-config <path>', 'docker config with credentials for where the copies go')
     .option('--termination-message <path>', 'file for the result', '/dev/termination-log')
     .action(async (flags: ReplicateFlags) => {
+      const { runReplicateCommand } = await import('./replication/command.ts');
       const { logLevel } = root.opts<GlobalFlags>();
       process.exitCode = await runReplicateCommand(
         { ...flags, userAgent: USER_AGENT, logLevel, stdout: process.stdout },
@@ -96,6 +95,8 @@ function program(signal: AbortSignal): Command {
     .option('--operator-namespace <name>', 'namespace that Slipstream is installed in', 'slipstream-system')
     .option('--operator-name <name>', "name of the operator's ConfigMap and webhook configuration", 'slipstream')
     .action(async (target: string | undefined, flags: ExplainFlags) => {
+      const { runExplainCommand } = await import('./cli/command.ts');
+      const { systemClock } = await import('./runtime/clock.ts');
       const { stdin, stdout } = process;
       await runExplainCommand({ target, ...flags, userAgent: USER_AGENT, clock: systemClock, stdin, stdout }, signal);
     });
@@ -110,6 +111,8 @@ function program(signal: AbortSignal): Command {
     .option('--context <name>', 'context of the kubeconfig')
     .option('--kubeconfig <path>', 'kubeconfig file; without it the one of the environment')
     .action(async (target: string, flags: TimelineFlags) => {
+      const { runTimelineCommand } = await import('./cli/timeline.ts');
+      const { systemClock } = await import('./runtime/clock.ts');
       const { stdout, stderr } = process;
       await runTimelineCommand({ target, ...flags, userAgent: USER_AGENT, clock: systemClock, stdout, stderr }, signal);
     });
@@ -137,6 +140,7 @@ function program(signal: AbortSignal): Command {
     .option('--plot <path>', 'write a plot: a PNG where the name ends in .png, else an SVG')
     .addOption(new Option('-o, --output <format>', 'what to write').choices(['text', 'json']).default('text'))
     .action(async (flags: BacktestCommandFlags) => {
+      const { runBacktestCommand } = await import('./cli/backtest.ts');
       const { stdin, stdout } = process;
       await runBacktestCommand({ ...flags, stdin, stdout }, signal);
     });
