@@ -13,7 +13,7 @@ REGISTRY ?= 127.0.0.1:5000
 TAG ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install generate check test test-unit test-api test-e2e tools cluster-up cluster-down shell demo bench bench-admission bench-backtest bench-scaleouts image clean
+.PHONY: help install generate check test test-unit test-api test-e2e tools cluster-up cluster-down shell demo bench bench-admission bench-backtest bench-convert bench-scaleouts image clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ bench-admission: install ## Measure the latency of the admission webhook and the
 
 bench-backtest: install ## Measure how well scale-outs are foreseen, on load traces and generated loads
 	node test/bench/main.ts backtest
+
+bench-convert: install tools ## Measure conversions against the CPU floor and against step after step, and what reuse saves
+	node test/bench/main.ts convert
 
 bench-scaleouts: install tools ## Measure the lead of warming over scale-outs of 20 shapes, in a cluster
 	node test/bench/main.ts scaleouts

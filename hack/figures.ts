@@ -48,6 +48,17 @@ export function figureAgainst(
   return { ...figure(name, unit, values, at), baseline: round(median(baseline)), ratio: round(median(ratios)) };
 }
 
+/** How many times the baseline the values are, pair by pair as they were measured in turns. */
+export function relativeFigure(
+  name: string,
+  values: readonly number[],
+  baseline: readonly number[],
+  at: string | null = null,
+): Figure {
+  const ratios = values.map((value, index) => value / (baseline[index] ?? Number.NaN));
+  return { ...figure(name, '×', ratios, at), baseline: round(median(baseline)), ratio: round(median(ratios)) };
+}
+
 /** The middle of the values; of an even number, the mean of the middle two. Throws when there are none. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);

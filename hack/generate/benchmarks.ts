@@ -18,6 +18,11 @@ const GOALS: Readonly<Record<string, string>> = {
   'admission.failOpen': '0',
   'admission.errors handler': '0',
   'admission.errors API server': '0',
+  'convert.wall.ratio.floor': '≤ 1.25',
+  'convert.wall.ratio.plain': '≤ 0.6',
+  'convert.second.bytes.ratio': '≤ 0.03',
+  'convert.second.wall': '≤ 2',
+  'convert.worker.rss': '≤ 256',
   'prefetch.before.ratio': '≥ 0.9',
   'prefetch.falseAlarm.ratio': '≤ 0.2',
   'index.build': '≤ 3',
@@ -42,17 +47,28 @@ async function newest(): Promise<BenchmarkRun[]> {
 
 function section({ benchmark, date, commit, machine, figures }: BenchmarkRun): string {
   const { cores, memoryGiB, kernel, architecture, cpu } = machine;
-  const rows = figures.map((one) => [code(one.figure), one.at ?? '', valueOf(one), one.unit, goalOf(one)]);
+  const rows = figures.map((one) => [
+    code(one.figure),
+    one.at ?? '',
+    valueOf(one),
+    one.unit,
+    baselineOf(one),
+    goalOf(one),
+  ]);
   return [
     `## ${benchmark}`,
     `${code(`make bench-${benchmark}`)} on ${date.slice(0, 10)} at ${code(commit)}: ${cores} cores (${cpu}, ${architecture}), ` +
       `${memoryGiB} GiB, Linux ${kernel}, everything on this one machine.`,
-    table(['Figure', 'At', 'Median (least to most, runs)', 'Unit', 'Goal'], rows),
+    table(['Figure', 'At', 'Median (least to most, runs)', 'Unit', 'Baseline (ratio)', 'Goal'], rows),
   ].join('\n\n');
 }
 
 function valueOf({ value, min, max, runs }: Figure): string {
   return runs === 1 ? String(value) : `${value} (${min} to ${max}, ${runs})`;
+}
+
+function baselineOf({ baseline, ratio }: Figure): string {
+  return baseline === null ? '' : `${baseline} (${ratio})`;
 }
 
 function goalOf({ figure, at }: Figure): string {

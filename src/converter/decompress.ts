@@ -2,8 +2,8 @@ import { Readable, type Transform } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { frameSplitter, isZstd, MAGIC_LENGTH } from './zstd.ts';
 
-/** Bytes that the decoder hands on at a time: as many as a pipe holds. */
-const CHUNK = 64 * 1024;
+/** Bytes that the decoder hands on at a time: each piece costs a turn of the event loop, whatever is in it. */
+const CHUNK = 256 * 1024;
 
 /** How the bytes of a layer are compressed. */
 export type Compression = 'gzip' | 'zstd' | 'none';

@@ -1,8 +1,7 @@
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -49,7 +48,10 @@ export async function stepAfterStep(
   for (const layer of layers) {
     await pipeline(await registry.blob(source, layer), createWriteStream(gz));
     await pipeline(createReadStream(gz), createGunzip({ chunkSize: 64 * 1024 }), createWriteStream(tar));
-    await promisify(execFile)(toolPath('nydus-image'), argumentsFor(tar, blob, folder));
+    const build = promisify(execFile)(toolPath('nydus-image'), argumentsFor(tar, blob, folder));
+    // It reads paths to prefetch to the end of its input.
+    build.child.stdin?.end();
+    await build;
     const digest = await digestOf(blob);
     const upload = await registry.startUpload(target);
     for await (const chunk of createReadStream(blob, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
