@@ -1,5 +1,5 @@
 import pLimit from 'p-limit';
-import { OPTIONS_ANNOTATION, SOURCE_LAYER_ANNOTATION } from '../api/v1alpha1/labels.ts';
+import { IRREGULAR_LAYER_ANNOTATION, OPTIONS_ANNOTATION, SOURCE_LAYER_ANNOTATION } from '../api/v1alpha1/labels.ts';
 import type { Credentials } from '../registry/auth.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import { RegistryError, type RegistryErrorKind } from '../registry/errors.ts';
@@ -129,7 +129,8 @@ export function reusableLayers(artifact: Artifact, optionsHash: string, builder:
     }
     for (const { digest, size, annotations = {} } of manifest.layers) {
       const sourceDigest = annotations[SOURCE_LAYER_ANNOTATION];
-      if (sourceDigest !== undefined && annotations[BLOB_ANNOTATION] !== undefined) {
+      const isRegular = annotations[IRREGULAR_LAYER_ANNOTATION] === undefined;
+      if (sourceDigest !== undefined && annotations[BLOB_ANNOTATION] !== undefined && isRegular) {
         layers.set(sourceDigest, { sourceDigest, digest, size, from: artifact.reference });
       }
     }

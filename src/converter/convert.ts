@@ -6,10 +6,11 @@ import type { RegistryClient } from '../registry/client.ts';
 import { formatReference, parseReference } from '../registry/reference.ts';
 import type { Descriptor } from '../registry/schema.ts';
 import { platformResult, readArtifact, type TargetOptions } from './artifact.ts';
+import { LAYER_BOUNDS, type LayerBounds } from './bounds.ts';
 import { ConvertError, failureOf } from './errors.ts';
 import { assembleImage, type AssembledImage } from './image.ts';
 import type { ConversionJob, Endpoint } from './job.ts';
-import { convertLayers } from './layers.ts';
+import { convertLayers, withContents } from './layers.ts';
 import type { Provenance } from './manifest.ts';
 import { fsVersionOf } from './nydus.ts';
 import { builderVersion } from './nydusimage.ts';
@@ -30,6 +31,8 @@ export interface ConvertDependencies {
   onProgress: (progress: Progress) => void;
   /** Path of nydus-image. */
   nydusImage: string;
+  /** {@link LAYER_BOUNDS} by default. */
+  bounds?: LayerBounds;
   /** Monotonic milliseconds. */
   now?: () => number;
 }
@@ -65,7 +68,7 @@ export async function convert(
 
 async function prepare(
   request: ConvertRequest,
-  { registry, credentials, log, nydusImage, now = monotonic }: ConvertDependencies,
+  { registry, credentials, log, nydusImage, bounds = LAYER_BOUNDS, now = monotonic }: ConvertDependencies,
   signal: AbortSignal,
 ): Promise<ConversionJob> {
   const source = endpoint(request.source, credentials.source);
@@ -88,6 +91,7 @@ async function prepare(
     compressor: request.compressor,
     prefetchPaths: request.prefetchPaths,
     optionsHash: request.optionsHash,
+    bounds,
     workDir,
     trees,
     watches: { pull: stopwatch(now), build: stopwatch(now), push: stopwatch(now), total: stopwatch(now) },
@@ -120,7 +124,8 @@ async function run(
   const sizes = new Map(layers.map(({ digest, size }) => [digest, size]));
   const progress = progressMeter(sizes, onProgress, now);
   const reusable = await findReusable(request.reuse, current, job, target);
-  const { blobs, reused } = await convertLayers(layers, reusable, job, progress, signal);
+  const converted = await convertLayers(layers, reusable, job, progress, signal);
+  const { blobs, reused } = await withContents(source.images, converted, job, progress, signal);
   const provenance: Provenance = {
     sourceReference: request.source,
     fsVersion: job.fsVersion,

@@ -2,8 +2,11 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { packBootstrap, type BootstrapFile } from './bootstrap.ts';
+import { planCorrections, type Correction } from './corrections.ts';
 import { ConvertError } from './errors.ts';
 import type { ConversionJob } from './job.ts';
+import { correctionTree } from './correctiontree.ts';
+import type { AvailableLayer } from './layers.ts';
 import { buildConfig, buildManifest, type BlobLayer, type ManifestDocument, type Provenance } from './manifest.ts';
 import { mergeArguments, readReport, runNydusImage } from './nydusimage.ts';
 import { pushDocument, pushFile } from './push.ts';
@@ -23,16 +26,18 @@ export interface AssembledImage {
  */
 export async function assembleImage(
   image: SourceImage,
-  converted: ReadonlyMap<string, BlobLayer>,
+  converted: ReadonlyMap<string, AvailableLayer>,
   job: ConversionJob,
   provenance: Provenance,
   signal: AbortSignal,
 ): Promise<AssembledImage> {
   // From the lowest up; a layer that the image has twice is in it twice, as nydus-snapshotter's converter has it.
-  const blobs = image.layers.flatMap(({ digest }) => converted.get(digest) ?? []);
+  const layers = image.layers.flatMap(({ digest }) => converted.get(digest) ?? []);
+  const { above, irregular } = planCorrections(layers.map(({ contents }) => contents));
+  const blobs = layers.map(({ contents: _, ...blob }, i) => ({ ...blob, irregular: irregular[i] === true }));
   const folder = await mkdtemp(join(job.workDir, 'image-'));
   try {
-    const boot = await merge(blobs, folder, job, signal);
+    const boot = await merge(blobs, above, folder, job, signal);
     const path = join(folder, 'layer.tar.gz');
     const bootstrap = await packBootstrap([boot, ...chunkTables(blobs, job)], path, signal);
     await pushFile(path, bootstrap.digest, job, signal);
@@ -46,13 +51,20 @@ export async function assembleImage(
 
 async function merge(
   blobs: readonly BlobLayer[],
+  above: readonly Correction[],
   folder: string,
   job: ConversionJob,
   signal: AbortSignal,
 ): Promise<BootstrapFile> {
   const bootstrap = join(folder, 'image.boot');
   const report = join(folder, 'report.json');
-  const bootstraps = blobs.map(({ digest }) => treePath(job.trees, digest));
+  // nydus-image leaves whiteouts in the lowest tree: an empty one lies below.
+  const bootstraps = [await correctionTree([], folder, job, signal)];
+  for (const [i, { digest }] of blobs.entries()) {
+    const correction = above[i] ?? [];
+    bootstraps.push(treePath(job.trees, digest));
+    bootstraps.push(...(correction.length === 0 ? [] : [await correctionTree(correction, folder, job, signal)]));
+  }
   const args = mergeArguments({ bootstraps, bootstrap, report });
   await job.watches.build.during(() => runNydusImage(job.nydusImage, args, job.prefetchPaths, signal));
   const known = new Set(blobs.map(({ digest }) => digest));

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { Credentials } from '../registry/auth.ts';
 import type { CallOptions, RegistryClient } from '../registry/client.ts';
 import type { Reference } from '../registry/reference.ts';
+import type { LayerBounds } from './bounds.ts';
 import type { FsVersion } from './nydus.ts';
 import type { Stopwatch } from './stopwatch.ts';
 
@@ -23,6 +24,7 @@ export interface ConversionJob {
   compressor: 'zstd' | 'lz4_block' | 'none';
   prefetchPaths: readonly string[];
   optionsHash: string;
+  bounds: LayerBounds;
   /** Folder for what lives as long as one step. */
   workDir: string;
   /** Folder of the layers' trees, see tree.ts. */

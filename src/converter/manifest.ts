@@ -1,4 +1,4 @@
-import { OPTIONS_ANNOTATION, SOURCE_LAYER_ANNOTATION } from '../api/v1alpha1/labels.ts';
+import { IRREGULAR_LAYER_ANNOTATION, OPTIONS_ANNOTATION, SOURCE_LAYER_ANNOTATION } from '../api/v1alpha1/labels.ts';
 import { digestOf } from '../registry/digest.ts';
 import { MEDIA_TYPES, type Descriptor, type ImageConfig, type Manifest, type Platform } from '../registry/schema.ts';
 import {
@@ -32,6 +32,8 @@ export interface BlobLayer {
   digest: string;
   /** Bytes. */
   size: number;
+  /** Whether its contents must be known to merge it, so that it cannot be taken over. */
+  irregular?: boolean;
 }
 
 /** The bootstrap layer. */
@@ -83,11 +85,15 @@ export function buildManifest(
     mediaType: MEDIA_TYPES.ociManifest,
     config,
     layers: [
-      ...blobs.map(({ sourceDigest, digest, size }) => ({
+      ...blobs.map(({ sourceDigest, digest, size, irregular = false }) => ({
         mediaType: BLOB_LAYER_TYPE,
         digest,
         size,
-        annotations: { [BLOB_ANNOTATION]: 'true', [SOURCE_LAYER_ANNOTATION]: sourceDigest },
+        annotations: {
+          [BLOB_ANNOTATION]: 'true',
+          [SOURCE_LAYER_ANNOTATION]: sourceDigest,
+          ...(irregular ? { [IRREGULAR_LAYER_ANNOTATION]: 'true' } : {}),
+        },
       })),
       {
         mediaType: BOOTSTRAP_LAYER_TYPE,

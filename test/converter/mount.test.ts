@@ -1,19 +1,14 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import { Readable } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
-import type { Manifest } from '../../src/registry/schema.ts';
 import { buildImage, pushImage, type Layer } from '../support/image-builder.ts';
-import { mountNydus } from '../support/nydus-mount.ts';
 import { extractLayers } from '../support/rootfs.ts';
 import { compareTrees } from '../support/tree-compare.ts';
 import { startHarness, succeeded, type Harness } from './harness.ts';
 import { manyAttributes, richLayers } from './images.ts';
+import { mountArtifact } from './mounted.ts';
 
 let harness: Harness;
 let folder: string;
@@ -35,17 +30,6 @@ after(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** Unpacks the bootstrap layer of an artifact and returns the folder with `image.boot`. */
-async function bootstrapOf(repository: string, reference: string): Promise<string> {
-  const { layers: parts } = await harness.manifest<Manifest>(repository, reference);
-  const target = await mkdtemp(join(folder, 'bootstrap-'));
-  const tar = spawn('tar', ['-xzf', '-', '-C', target], { stdio: ['pipe', 'inherit', 'inherit'] });
-  const ended = once(tar, 'close');
-  await pipeline(Readable.from([await harness.storedBlob(parts.at(-1)?.digest ?? '')]), tar.stdin);
-  await ended;
-  return join(target, 'image');
-}
-
 const variants = [
   { format: 'RafsV6', compressor: 'zstd' },
   { format: 'RafsV6', compressor: 'lz4_block' },
@@ -61,9 +45,7 @@ describe('a container sees the very same files in the artifact as in the image',
       const request = { format, compressor };
       succeeded(await harness.convert(`${repository}:1`, `${repository}:1-nydus`, { request }));
 
-      const bootstrap = join(await bootstrapOf(repository, '1-nydus'), 'image.boot');
-      const blobs = { type: 'registry', host: harness.host, repository } as const;
-      await using mount = await mountNydus(bootstrap, blobs);
+      await using mount = await mountArtifact(harness, repository, '1-nydus');
       assert.deepEqual(await compareTrees(rootfs, mount.mountpoint), []);
     });
   }
@@ -73,13 +55,12 @@ test('the chunk tables that lie beside the tree are what nydusd would fetch for 
   const repository = 'tables';
   await pushImage(harness.host, repository, '1', [buildImage(layers)]);
   succeeded(await harness.convert(`${repository}:1`, `${repository}:1-nydus`));
-  const bootstrap = await bootstrapOf(repository, '1-nydus');
+  await using mount = await mountArtifact(harness, repository, '1-nydus');
+  const { bootstrap } = mount;
   const tables = (await readdir(bootstrap)).filter((name) => name.endsWith('.blob.meta'));
   // Two layers have no chunk, and one is there twice.
   assert.equal(tables.length, layers.length - 3);
 
-  const blobs = { type: 'registry', host: harness.host, repository } as const;
-  await using mount = await mountNydus(join(bootstrap, 'image.boot'), blobs);
   await compareTrees(rootfs, mount.mountpoint);
   for (const table of tables) {
     assert.ok((await readFile(join(bootstrap, table))).equals(await readFile(join(mount.cache, table))), table);

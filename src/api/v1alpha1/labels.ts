@@ -28,6 +28,9 @@ export const OPTIONS_ANNOTATION = `${GROUP}/options`;
 /** On a blob layer of an artifact: the digest of the source layer that it was made from. */
 export const SOURCE_LAYER_ANNOTATION = `${GROUP}/source-layer`;
 
+/** On a blob layer of an artifact: what becomes of it depends on the layers below, so that it is not taken over. */
+export const IRREGULAR_LAYER_ANNOTATION = `${GROUP}/irregular-layer`;
+
 /** Tells containerd (1.7 to 2.4) which runtime handler, and so which snapshotter, pulls this Pod's images. */
 export const RUNTIME_HANDLER_ANNOTATION = 'io.containerd.cri.runtime-handler';
 
