@@ -34,7 +34,7 @@ export async function assembleImage(
   // From the lowest up; a layer that the image has twice is in it twice, as nydus-snapshotter's converter has it.
   const layers = image.layers.flatMap(({ digest }) => converted.get(digest) ?? []);
   const { above, irregular } = planCorrections(layers.map(({ contents }) => contents));
-  const blobs = layers.map(({ contents: _, ...blob }, i) => ({ ...blob, irregular: irregular[i] === true }));
+  const blobs = layers.map((layer, i) => ({ ...layer, irregular: irregular[i] === true }));
   const folder = await mkdtemp(join(job.workDir, 'image-'));
   try {
     const boot = await merge(blobs, above, folder, job, signal);

@@ -100,10 +100,10 @@ export const CHANGES: readonly Feature[] = [
     layers: layers(layer(text('below', 'hidden'), folder('d/')), layer(hidden('.wh..wh..opq'), text('above', 'kept'))),
   },
   {
-    name: 'only the new content of a folder that was a file meanwhile',
+    name: 'a file in the place of a folder, and only the new content of a folder that was a file meanwhile',
     layers: layers(
-      layer(folder('d/'), text('d/old', 'gone')),
-      layer(text('d', 'a file')),
+      layer(folder('d/'), text('d/old', 'gone'), folder('e/'), text('e/old', 'gone')),
+      layer(text('d', 'a file'), text('e', 'a file')),
       layer(folder('d/'), text('d/new', 'kept')),
     ),
   },

@@ -22,6 +22,8 @@ export interface Harness extends AsyncDisposable {
   manifest<T extends Manifest | Index>(repository: string, reference: string): Promise<T>;
   /** Reads a blob past the registry, where it keeps it. */
   storedBlob(digest: string): Promise<Buffer>;
+  /** Uploads to a repository that were neither finished nor cancelled. */
+  openUploads(repository: string): Promise<string[]>;
   /** Takes a blob out of a repository, without a word to anybody. */
   loseBlob(repository: string, digest: string): Promise<void>;
 }
@@ -78,6 +80,7 @@ export async function startHarness(): Promise<Harness> {
       const hex = digest.slice('sha256:'.length);
       return readFile(join(store, 'blobs/sha256', hex.slice(0, 2), hex, 'data'));
     },
+    openUploads: (repository) => readdir(join(store, 'repositories', repository, '_uploads')).catch(() => []),
     async loseBlob(repository, digest) {
       await rm(join(store, 'repositories', repository, '_layers', digest.replace(':', '/')), { recursive: true });
     },

@@ -47,16 +47,19 @@ export async function extractLayers(tars: readonly Buffer[], folder: string): Pr
 
 /**
  * Removes from the layers below what a layer hides: by whiteouts, and by files in place of folders or the other way.
- * @returns the times, in seconds, of the folders that the layer has files in and no entry for, deepest first.
+ * @returns the times, in seconds, that the folders are to have in the end, deepest first: GNU tar makes some links when it
+ *   has set them.
  */
 async function clearWay(tar: Buffer, folder: string): Promise<[string, number][]> {
   const implied = new Map<string, number>();
-  const own = new Set<string>();
+  const own = new Map<string, number>();
   for await (const entry of Readable.from([tar]).pipe(extract())) {
     entry.resume();
-    const { name, type } = entry.header;
+    const { name, type, mtime, pax } = entry.header;
     const path = join(folder, name.replace(/\/$/, ''));
-    own.add(path);
+    if (type === 'directory') {
+      own.set(path, Number((pax as Record<string, string> | null)?.mtime ?? (mtime?.getTime() ?? 0) / 1000));
+    }
     for (let parent = dirname(path); parent.startsWith(folder) && !implied.has(parent); parent = dirname(parent)) {
       const below = await lstat(parent).catch(() => undefined);
       implied.set(parent, below === undefined ? 0 : below.mtimeMs / 1000);
@@ -74,5 +77,5 @@ async function clearWay(tar: Buffer, folder: string): Promise<[string, number][]
       }
     }
   }
-  return [...implied].filter(([path]) => !own.has(path)).toSorted(([a], [b]) => b.length - a.length);
+  return [...new Map([...implied, ...own])].toSorted(([a], [b]) => b.length - a.length);
 }

@@ -82,7 +82,7 @@ describe('a difference is found', () => {
     test(name, async () => {
       await change(checked);
       const differences = await compareTrees(right, checked);
-      const found = differences.map((difference) => difference.what);
+      const found: string[] = differences.map((difference) => difference.what);
       assert.ok(found.includes(what), JSON.stringify(differences));
     });
   }
