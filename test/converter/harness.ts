@@ -9,7 +9,9 @@ import type { Progress } from '../../src/converter/progress.ts';
 import type { ConvertResult, ConvertSuccess } from '../../src/converter/result.ts';
 import { RegistryClient } from '../../src/registry/client.ts';
 import type { Index, Manifest } from '../../src/registry/schema.ts';
+import type { Timeouts } from '../../src/registry/transport.ts';
 import { startDistribution } from '../support/distribution.ts';
+import { startRegistryProxy, type RegistryProxy, type RegistryProxyOptions } from '../support/registry-proxy.ts';
 
 /** A registry and everything that a conversion needs beside it. */
 export interface Harness extends AsyncDisposable {
@@ -36,8 +38,50 @@ export interface ConvertOptions {
   onProgress?: (progress: Progress) => void;
 }
 
+/** A harness whose registry stands behind a proxy: its host is the proxy's. */
+export interface ProxiedHarness extends Harness {
+  proxy: RegistryProxy;
+}
+
+/** Options of a harness. */
+export interface HarnessOptions {
+  /** What the client waits for registries. */
+  timeouts?: Partial<Timeouts>;
+}
+
+/** Starts a registry behind a proxy. Disposing of the harness ends both. */
+export async function startProxiedHarness(
+  options: HarnessOptions & RegistryProxyOptions = {},
+): Promise<ProxiedHarness> {
+  const harness = await startHarness(options);
+  const proxy = await startRegistryProxy(`http://${harness.host}`, options);
+  const client = clientOf(proxy.host, options);
+  return {
+    ...harness,
+    proxy,
+    host: proxy.host,
+    async convert(source, target, { request, dependencies, ...rest } = {}) {
+      const through = {
+        source: `${proxy.host}/${source}`,
+        target: `${proxy.host}/${target}`,
+        registries: { [proxy.host]: { plainHTTP: true } },
+      };
+      return harness.convert(source, target, {
+        ...rest,
+        request: { ...through, ...request },
+        dependencies: { registry: client, ...dependencies },
+      });
+    },
+    async [Symbol.asyncDispose]() {
+      await client.close();
+      await proxy[Symbol.asyncDispose]();
+      await harness[Symbol.asyncDispose]();
+    },
+  };
+}
+
 /** Starts a registry. Disposing of the harness ends it. */
-export async function startHarness(): Promise<Harness> {
+export async function startHarness(options: HarnessOptions = {}): Promise<Harness> {
   const folder = await mkdtemp(join(tmpdir(), 'convert-test-'));
   const workDir = join(folder, 'work');
   await mkdir(workDir);
@@ -45,7 +89,7 @@ export async function startHarness(): Promise<Harness> {
   const { host } = new URL(distribution.url);
   const store = join(folder, 'registry/docker/registry/v2');
   const registries = { [host]: { plainHTTP: true } };
-  const client = new RegistryClient({ registries, userAgent: 'slipstream/test', retryDelay: 10 });
+  const client = clientOf(host, options);
   return {
     host,
     workDir,
@@ -90,6 +134,11 @@ export async function startHarness(): Promise<Harness> {
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+function clientOf(host: string, { timeouts }: HarnessOptions): RegistryClient {
+  const registries = { [host]: { plainHTTP: true } };
+  return new RegistryClient({ registries, userAgent: 'slipstream/test', retryDelay: 10, timeouts });
 }
 
 /** The result as a success; fails the test with the reason if it is none. */
