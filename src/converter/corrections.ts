@@ -52,7 +52,7 @@ export function planCorrections(layers: readonly (LayerContents | undefined)[]):
         isIrregular = true;
       } else if (type === '5' && entry !== undefined) {
         folders.set(path, entry);
-      } else if (type === '5' && folders.has(path)) {
+      } else if (type === '5' && folders.get(path) !== undefined) {
         wrong.add(path);
       } else if (type === '5') {
         folders.set(path, undefined);

@@ -91,8 +91,9 @@ function placeFolder(entry: TarEntry, before: Known | undefined, { known, late }
   return undefined;
 }
 
-function placeLink(entry: TarEntry, path: string, { known }: LayerContents): TarEntry {
-  const target = cleanPath(entry.linkname);
+function placeLink(entry: TarEntry, path: string, contents: LayerContents): TarEntry {
+  const { known } = contents;
+  const target = resolveParents(cleanPath(entry.linkname), (at) => linkAt(at, contents));
   const seen = known.get(target);
   const origin = seen?.origin ?? target;
   if (seen === undefined || seen.type === '5') {
