@@ -7,7 +7,7 @@ import { formatReference, parseReference } from '../registry/reference.ts';
 import type { Descriptor } from '../registry/schema.ts';
 import { platformResult, readArtifact, type TargetOptions } from './artifact.ts';
 import { LAYER_BOUNDS, type LayerBounds } from './bounds.ts';
-import { ConvertError, failureOf } from './errors.ts';
+import { ConvertError, failureOf, isDiskFull } from './errors.ts';
 import { assembleImage, type AssembledImage } from './image.ts';
 import type { ConversionJob, Endpoint } from './job.ts';
 import { convertLayers, withContents } from './layers.ts';
@@ -58,7 +58,7 @@ export async function convert(
     if (signal.aborted) {
       return failureOf(new ConvertError('ConversionFailed', 'the conversion was stopped', { permanent: false }));
     }
-    return failureOf(error);
+    return failureOf(isDiskFull(error) ? diskFull(request, error) : error);
   } finally {
     if (folder !== undefined) {
       await rm(folder, { recursive: true, force: true });
@@ -169,6 +169,13 @@ function success(
     bytesPushed: traffic.pushed,
     layers,
   };
+}
+
+function diskFull({ workDir }: ConvertRequest, cause: unknown): ConvertError {
+  const what = `there is no room left in ${workDir}`;
+  const remedy = 'free space on the node, or let conversions have more of it (conversion.workSizeLimit)';
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new ConvertError('ConversionFailed', `${what}: ${remedy}. ${why}`, { permanent: false, cause });
 }
 
 function endpoint(image: string, credentials: CredentialStore | undefined): Endpoint {

@@ -98,7 +98,7 @@ export async function startRegistryProxy(
     }
     const { headers, statusCode = 0 } = answer;
     const limits = typeof fault === 'object' && !('answer' in fault) && !('cutRequest' in fault) ? fault : {};
-    const [limit = Infinity] = Object.values(limits) as number[];
+    const [limit = Infinity] = Object.values<number>(limits);
     if ('endAnswer' in limits) {
       delete headers['content-length'];
     }
