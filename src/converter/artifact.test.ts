@@ -7,7 +7,13 @@ import type { Source, SourceImage } from './source.ts';
 
 const digest = (hex: string): string => `sha256:${hex.repeat(64)}`;
 const reference = { registry: 'registry.example.com', repository: 'app', tag: '1-nydus' };
-const provenance: Provenance = { sourceReference: 'app:1', fsVersion: '6', builder: 'v2.2.0', optionsHash: 'options' };
+const provenance: Provenance = {
+  sourceReference: 'app:1',
+  fsVersion: '6',
+  builder: 'v2.2.0',
+  optionsHash: 'options',
+  layerOptions: 'layers',
+};
 const config = ImageConfig.parse({ architecture: 'amd64', os: 'linux', rootfs: { type: 'layers', diff_ids: [] } });
 const bootstrap = { digest: digest('e'), size: 5, diffID: digest('f') };
 
@@ -88,7 +94,7 @@ describe('an artifact that is there already', () => {
 describe('layers of an earlier artifact', () => {
   test('are offered by the source layer that they were made from', () => {
     const layers = reusableLayers(artifactOf([amd64], blobs), {
-      optionsHash: 'options',
+      layerOptions: 'layers',
       builder: 'v2.2.0',
       dictionary: undefined,
     });
@@ -103,12 +109,12 @@ describe('layers of an earlier artifact', () => {
 
   test('are not offered when options or builder were others', () => {
     assert.equal(
-      reusableLayers(artifactOf([amd64], blobs), { optionsHash: 'other', builder: 'v2.2.0', dictionary: undefined })
+      reusableLayers(artifactOf([amd64], blobs), { layerOptions: 'other', builder: 'v2.2.0', dictionary: undefined })
         .size,
       0,
     );
     assert.equal(
-      reusableLayers(artifactOf([amd64], blobs), { optionsHash: 'options', builder: 'v2.3.0', dictionary: undefined })
+      reusableLayers(artifactOf([amd64], blobs), { layerOptions: 'layers', builder: 'v2.3.0', dictionary: undefined })
         .size,
       0,
     );

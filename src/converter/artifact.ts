@@ -1,5 +1,11 @@
 import pLimit from 'p-limit';
-import { DICTIONARY_ANNOTATION, OPTIONS_ANNOTATION, SOURCE_LAYER_ANNOTATION } from '../api/v1alpha1/labels.ts';
+import {
+  DICTIONARY_ANNOTATION,
+  IRREGULAR_LAYER_ANNOTATION,
+  LAYER_OPTIONS_ANNOTATION,
+  OPTIONS_ANNOTATION,
+  SOURCE_LAYER_ANNOTATION,
+} from '../api/v1alpha1/labels.ts';
 import type { Credentials } from '../registry/auth.ts';
 import type { RegistryClient } from '../registry/client.ts';
 import { RegistryError, type RegistryErrorKind } from '../registry/errors.ts';
@@ -127,7 +133,7 @@ export interface ReusableLayer extends BlobLayer {
 
 /** What must be the same for a layer to be the same again. */
 export interface Recipe {
-  optionsHash: string;
+  layerOptions: string;
   builder: string;
   /** Digest of the manifest that serves as chunk dictionary, if one does. */
   dictionary: string | undefined;
@@ -142,7 +148,8 @@ export function reusableLayers(artifact: Artifact, recipe: Recipe): Map<string, 
     }
     for (const { digest, size, annotations = {} } of manifest.layers) {
       const sourceDigest = annotations[SOURCE_LAYER_ANNOTATION];
-      if (sourceDigest !== undefined && annotations[BLOB_ANNOTATION] !== undefined) {
+      const isRegular = annotations[IRREGULAR_LAYER_ANNOTATION] === undefined;
+      if (sourceDigest !== undefined && annotations[BLOB_ANNOTATION] !== undefined && isRegular) {
         layers.set(sourceDigest, { sourceDigest, digest, size, from: artifact.reference });
       }
     }
@@ -155,13 +162,13 @@ export function reusableLayers(artifact: Artifact, recipe: Recipe): Map<string, 
  * same that it was made with, or a version of the image that names all of them itself.
  */
 function isMadeBy(
-  { optionsHash, builder, dictionary }: Recipe,
+  { layerOptions, builder, dictionary }: Recipe,
   digest: string,
   { annotations = {} }: Manifest,
 ): boolean {
-  const { [OPTIONS_ANNOTATION]: options, [BUILDER_VERSION_ANNOTATION]: version } = annotations;
+  const { [LAYER_OPTIONS_ANNOTATION]: options, [BUILDER_VERSION_ANNOTATION]: version } = annotations;
   const fits = annotations[DICTIONARY_ANNOTATION] === dictionary || digest === dictionary;
-  return options === optionsHash && version === builder && fits;
+  return options === layerOptions && version === builder && fits;
 }
 
 /** Blobs of manifests that a repository does not have, or has with another size. */

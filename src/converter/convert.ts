@@ -6,11 +6,12 @@ import type { RegistryClient } from '../registry/client.ts';
 import { formatReference, parseReference } from '../registry/reference.ts';
 import type { Descriptor } from '../registry/schema.ts';
 import { platformResult, readArtifact, type TargetOptions } from './artifact.ts';
-import { ConvertError, failureOf } from './errors.ts';
+import { LAYER_BOUNDS, type LayerBounds } from './bounds.ts';
+import { ConvertError, failureOf, isDiskFull } from './errors.ts';
 import { assembleImage, type AssembledImage } from './image.ts';
 import type { ConversionJob, Endpoint } from './job.ts';
-import { convertLayers } from './layers.ts';
-import { fsVersionOf } from './nydus.ts';
+import { convertLayers, withContents } from './layers.ts';
+import { fsVersionOf, PIPELINE_VERSION } from './nydus.ts';
 import { builderVersion } from './nydusimage.ts';
 import type { ConvertRequest } from './options.ts';
 import { progressMeter, type Progress } from './progress.ts';
@@ -30,6 +31,8 @@ export interface ConvertDependencies {
   onProgress: (progress: Progress) => void;
   /** Path of nydus-image. */
   nydusImage: string;
+  /** {@link LAYER_BOUNDS} by default. */
+  bounds?: LayerBounds;
   /** Monotonic milliseconds. */
   now?: () => number;
 }
@@ -55,7 +58,7 @@ export async function convert(
     if (signal.aborted) {
       return failureOf(new ConvertError('ConversionFailed', 'the conversion was stopped', { permanent: false }));
     }
-    return failureOf(error);
+    return failureOf(isDiskFull(error) ? diskFull(request, error) : error);
   } finally {
     if (folder !== undefined) {
       await rm(folder, { recursive: true, force: true });
@@ -65,7 +68,7 @@ export async function convert(
 
 async function prepare(
   request: ConvertRequest,
-  { registry, credentials, log, nydusImage, now = monotonic }: ConvertDependencies,
+  { registry, credentials, log, nydusImage, bounds = LAYER_BOUNDS, now = monotonic }: ConvertDependencies,
   signal: AbortSignal,
 ): Promise<ConversionJob> {
   const source = endpoint(request.source, credentials.source);
@@ -90,6 +93,8 @@ async function prepare(
     compressor: request.compressor,
     prefetchPaths: request.prefetchPaths,
     optionsHash: request.optionsHash,
+    layerOptions: [PIPELINE_VERSION, request.format, request.compressor].join('/'),
+    bounds,
     workDir,
     trees,
     watches: { pull: stopwatch(now), build: stopwatch(now), push: stopwatch(now), total: stopwatch(now) },
@@ -129,7 +134,8 @@ async function run(
   let reused = 0;
   for (const { images, dictionary } of parts) {
     const part = { ...job, dictionary };
-    const converted = await convertLayers(distinctLayers(images), findReusable(earlier, part), part, progress, signal);
+    const available = await convertLayers(distinctLayers(images), findReusable(earlier, part), part, progress, signal);
+    const converted = await withContents(images, available, part, progress, signal);
     reused += converted.reused;
     for (const image of images) {
       assembled.push(await assembleImage(image, converted.blobs, part, signal));
@@ -169,6 +175,13 @@ function success(
     layers,
     chunks,
   };
+}
+
+function diskFull({ workDir }: ConvertRequest, cause: unknown): ConvertError {
+  const what = `there is no room left in ${workDir}`;
+  const remedy = 'free space on the node, or let conversions have more of it (conversion.workSizeLimit)';
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new ConvertError('ConversionFailed', `${what}: ${remedy}. ${why}`, { permanent: false, cause });
 }
 
 function endpoint(image: string, credentials: CredentialStore | undefined): Endpoint {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { RegistryError, type RegistryErrorKind } from '../registry/errors.ts';
 import { parseReference } from '../registry/reference.ts';
-import { ConvertError, explain, explained, failureOf, isPassing } from './errors.ts';
+import { ConvertError, explain, explained, failureOf, isDiskFull, isPassing } from './errors.ts';
 
 const failed = (kind: RegistryErrorKind): RegistryError => new RegistryError(kind, 'the registry said no');
 
@@ -62,4 +62,16 @@ test('a step is tried again only when the network broke', () => {
   assert.ok(isPassing(explain(failed('Unreachable'), 'target', 'push')));
   assert.ok(!isPassing(explain(failed('RateLimited'), 'source', 'read')));
   assert.ok(!isPassing(new ConvertError('ConversionFailed', 'nydus-image failed', { permanent: false })));
+});
+
+test('a full disk is told from other errors, whoever found it, and however it was explained', () => {
+  const own = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+  const child = new ConvertError(
+    'ConversionFailed',
+    'nydus-image merge exited with 1: No space left on device (os error 28)',
+  );
+  assert.ok(isDiskFull(own));
+  assert.ok(isDiskFull(child));
+  assert.ok(isDiskFull(new ConvertError('ConversionFailed', 'it failed', { cause: own })));
+  assert.ok(!isDiskFull(new Error('ENOENT: no such file')));
 });

@@ -62,6 +62,17 @@ export function isPassing(error: unknown): boolean {
   return error instanceof ConvertError && error.reason === 'RegistryUnreachable';
 }
 
+/** Whether there was no room for a file (ENOSPC, or EDQUOT of a quota), for this process or for nydus-image. */
+export function isDiskFull(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    const code = 'code' in cause ? cause.code : undefined;
+    if (code === 'ENOSPC' || code === 'EDQUOT' || /No space left on device|Disk quota exceeded/.test(cause.message)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 /** The failure that an error amounts to. An error of no known kind is one of ours or of the machine, and may pass. */
 export function failureOf(error: unknown): ConvertFailure {
   if (error instanceof ConvertError) {

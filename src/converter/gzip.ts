@@ -1,45 +1,51 @@
-import { finished } from 'node:stream/promises';
-import { promisify } from 'node:util';
-import { createInflateRaw } from 'node:zlib';
-
 const FIXED_HEADER = 10;
 const TRAILER = 8;
 /** Flags of RFC 1952 §2.3.1. */
 const [FHCRC, FEXTRA, FNAME, FCOMMENT] = [2, 4, 8, 16];
 
-/**
- * Passes a gzip stream (RFC 1952) on, and throws where anything follows its first member: eStargz writes many, and nydusd cannot
- * read over the end of one through an index. Nothing but inflating tells where a member ends.
- */
-export async function* oneMember(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  const inflate = createInflateRaw();
-  const inflated = finished(inflate.resume());
-  // Awaited at the end, which does not come where the chunks fail.
-  inflated.catch(() => undefined);
-  const write = promisify((chunk: Buffer, done: (error?: Error | null) => void) => inflate.write(chunk, done));
-  let head: Buffer = Buffer.alloc(0);
-  let header: number | undefined;
+/** The first member of a gzip stream (RFC 1952), and whatever follows it. */
+export interface GzipMember {
+  /** The bytes of the header, to be read first. */
+  header(): AsyncGenerator<Buffer>;
+  /** The bytes behind the header: deflated data, the trailer, and what follows. */
+  rest(): AsyncGenerator<Buffer>;
+  /** How many of those have been read. */
+  restLength(): number;
+  /** Bytes between the deflated data and what follows the member. */
+  trailer: number;
+}
+
+/** Divides a gzip stream behind the header of its first member. */
+export function memberOf(source: AsyncIterable<Buffer>): GzipMember {
+  const chunks = source[Symbol.asyncIterator]();
+  let first: Buffer = Buffer.alloc(0);
   let length = 0;
-  try {
-    for await (const chunk of chunks) {
-      length += chunk.length;
-      head = header === undefined ? Buffer.concat([head, chunk]) : chunk;
-      const from = header === undefined ? headerLength(head) : 0;
-      header ??= from;
-      if (from !== undefined && !inflate.readableEnded) {
-        // A broken stream fails the second alone.
-        await Promise.race([write(head.subarray(from)), inflated]);
+  return {
+    trailer: TRAILER,
+    restLength: () => length,
+    async *header() {
+      let head: Buffer = Buffer.alloc(0);
+      let end: number | undefined;
+      while (end === undefined) {
+        const next = await chunks.next();
+        if (next.done === true) {
+          break;
+        }
+        head = Buffer.concat([head, next.value]);
+        end = headerLength(head);
       }
-      yield chunk;
-    }
-    inflate.end();
-    await inflated;
-  } finally {
-    inflate.destroy();
-  }
-  if (length > (header ?? 0) + inflate.bytesWritten + TRAILER) {
-    throw new Error('it has more than one gzip member, which Zran cannot index: convert it to RafsV6');
-  }
+      first = head.subarray(end ?? head.length);
+      yield head.subarray(0, end);
+    },
+    async *rest() {
+      length = first.length;
+      yield first;
+      for await (const chunk of { [Symbol.asyncIterator]: () => chunks }) {
+        length += chunk.length;
+        yield chunk;
+      }
+    },
+  };
 }
 
 /** Bytes of a member's header, or undefined while there are too few to tell. */

@@ -4,11 +4,14 @@ import { join } from 'node:path';
 import type { Descriptor } from '../registry/schema.ts';
 import { packBootstrap, type BootstrapFile } from './bootstrap.ts';
 import { bringBlob } from './bring.ts';
+import { planCorrections, type Correction } from './corrections.ts';
+import { correctionTree } from './correctiontree.ts';
 import { ConvertError } from './errors.ts';
 import { provenanceOf, type ConversionJob, type Endpoint } from './job.ts';
+import type { AvailableLayer } from './layers.ts';
 import { buildConfig, buildManifest, type BlobLayer, type ManifestDocument } from './manifest.ts';
 import { dataDigest } from './layer.ts';
-import { mergeArguments, readReport, runNydusImage } from './nydusimage.ts';
+import { mergeArguments, readReport, runNydusImage, type IndexBlob } from './nydusimage.ts';
 import { pushDocument, pushFile } from './push.ts';
 import type { SourceImage } from './source.ts';
 import { chunkTableName, chunkTablePath, treePath } from './tree.ts';
@@ -26,15 +29,17 @@ export interface AssembledImage {
  */
 export async function assembleImage(
   image: SourceImage,
-  converted: ReadonlyMap<string, BlobLayer>,
+  converted: ReadonlyMap<string, AvailableLayer>,
   job: ConversionJob,
   signal: AbortSignal,
 ): Promise<AssembledImage> {
   // From the lowest up; a layer that the image has twice is in it twice, as nydus-snapshotter's converter has it.
-  const blobs = image.manifest.layers.flatMap(({ digest }) => converted.get(digest) ?? []);
+  const available = image.manifest.layers.flatMap(({ digest }) => converted.get(digest) ?? []);
+  const { above, irregular } = planCorrections(available.map(({ contents }) => contents));
+  const blobs = available.map((layer, i) => ({ ...layer, irregular: irregular[i] === true }));
   const folder = await mkdtemp(join(job.workDir, 'image-'));
   try {
-    const { boot, referred } = await merge(blobs, folder, job, signal);
+    const { boot, referred } = await merge(blobs, above, folder, job, signal);
     await Promise.all(referred.map(({ blob, from }) => bringBlob(blob, from, job, signal)));
     const all = [...blobs, ...referred.map(({ blob }) => blob)];
     const path = join(folder, 'layer.tar.gz');
@@ -57,22 +62,29 @@ interface Merged {
 
 async function merge(
   blobs: readonly BlobLayer[],
+  above: readonly Correction[],
   folder: string,
   job: ConversionJob,
   signal: AbortSignal,
 ): Promise<Merged> {
   const bootstrap = join(folder, 'image.boot');
   const report = join(folder, 'report.json');
-  const data = blobs.map(({ sourceDigest, digest }) => dataDigest(sourceDigest, digest, job));
+  // nydus-image leaves whiteouts in the lowest tree: an empty one lies below.
+  const trees = [await correctionSource([], folder, job, signal)];
+  for (const [i, blob] of blobs.entries()) {
+    const correction = above[i] ?? [];
+    trees.push({ path: treePath(job.trees, dataDigest(blob.sourceDigest, blob.digest, job)), index: indexOf(blob) });
+    trees.push(...(correction.length === 0 ? [] : [await correctionSource(correction, folder, job, signal)]));
+  }
   const args = mergeArguments({
-    bootstraps: data.map((digest) => treePath(job.trees, digest)),
+    bootstraps: trees.map(({ path }) => path),
     bootstrap,
     report,
     dictionary: job.dictionary?.bootstrap,
-    indexes: job.format === 'Zran' ? blobs.map(({ digest, size, toc = '' }) => ({ digest, size, toc })) : [],
+    indexes: job.format === 'Zran' ? trees.map(({ index }) => index) : [],
   });
   await job.watches.build.during(() => runNydusImage(job.nydusImage, args, job.prefetchPaths, signal));
-  const own = new Set(data);
+  const own = new Set(blobs.map(({ sourceDigest, digest }) => dataDigest(sourceDigest, digest, job)));
   const others = (await readReport(report)).blobs.filter((hex) => !own.has(`sha256:${hex}`));
   const referred = others.flatMap((hex) => {
     const blob = job.dictionary?.blobs.get(hex);
@@ -82,6 +94,27 @@ async function merge(
     throw new ConvertError('ConversionFailed', `nydus-image merge refers to blobs of no layer: ${others.join(', ')}`);
   }
   return { boot: { name: 'image.boot', path: bootstrap }, referred };
+}
+
+/** A tree to merge. */
+interface TreeSource {
+  path: string;
+  index: IndexBlob;
+}
+
+/** The tree of a correction, which refers to no blob: nydus-image wants one named all the same. */
+async function correctionSource(
+  correction: Correction,
+  folder: string,
+  job: ConversionJob,
+  signal: AbortSignal,
+): Promise<TreeSource> {
+  const none = '0'.repeat(64);
+  return { path: await correctionTree(correction, folder, job, signal), index: { digest: none, size: 0, toc: none } };
+}
+
+function indexOf({ digest, size, toc = '' }: BlobLayer): IndexBlob {
+  return { digest, size, toc };
 }
 
 /** The layers' chunk tables, which spare nydusd a request for each; newer converters put them beside the tree, too. */

@@ -4,6 +4,7 @@ import type { CallOptions, RegistryClient } from '../registry/client.ts';
 import type { Reference } from '../registry/reference.ts';
 import type { Dictionary } from './dictionary.ts';
 import type { Provenance } from './manifest.ts';
+import type { LayerBounds } from './bounds.ts';
 import type { FsVersion } from './nydus.ts';
 import type { Format } from './options.ts';
 import type { Stopwatch } from './stopwatch.ts';
@@ -31,6 +32,9 @@ export interface ConversionJob {
   /** Image whose chunks are not stored again. */
   dictionary?: Dictionary | undefined;
   optionsHash: string;
+  /** What shapes a layer: other options than these leave its blob as it is. */
+  layerOptions: string;
+  bounds: LayerBounds;
   /** Folder for what lives as long as one step. */
   workDir: string;
   /** Folder of the layers' trees, see tree.ts. */
@@ -50,6 +54,6 @@ export function callOptions({ credentials }: Endpoint, signal: AbortSignal): Cal
 
 /** What the artifacts of a conversion say of their making. */
 export function provenanceOf(job: ConversionJob): Provenance {
-  const { sourceReference, fsVersion, builder, optionsHash, dictionary } = job;
-  return { sourceReference, fsVersion, builder, optionsHash, dictionary: dictionary?.digest };
+  const { sourceReference, fsVersion, builder, optionsHash, layerOptions, dictionary } = job;
+  return { sourceReference, fsVersion, builder, optionsHash, layerOptions, dictionary: dictionary?.digest };
 }

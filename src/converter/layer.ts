@@ -1,22 +1,26 @@
 import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PassThrough, Readable } from 'node:stream';
+import { Duplex, PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { BlobUpload } from '../registry/client.ts';
 import { RegistryError } from '../registry/errors.ts';
 import { formatReference } from '../registry/reference.ts';
 import type { Descriptor } from '../registry/schema.ts';
 import type { BlobReader } from './blobtoc.ts';
-import { openLayer, peek } from './decompress.ts';
+import { layerMeter } from './bounds.ts';
+import { openLayer } from './decompress.ts';
 import { ConvertError, explain, explained } from './errors.ts';
 import { makeFifos, openFifoReader, openFifoWriter } from './fifo.ts';
 import { callOptions, type ConversionJob } from './job.ts';
 import type { BlobLayer } from './manifest.ts';
 import { createArguments, indexArguments, NydusImageError, readReport, runNydusImage } from './nydusimage.ts';
-import { oneMember } from './gzip.ts';
-import { keepOriginal } from './original.ts';
+import { openIndexed } from './indexed.ts';
 import { keepTail, withTail } from './tail.ts';
+import { emptyContents, type LayerContents } from './tar/contents.ts';
+import { BadLayerError } from './tar/errors.ts';
+import { inspectTar } from './tar/inspect.ts';
+import { rewriteTar } from './tar/rewrite.ts';
 import { extractTree } from './tree.ts';
 
 /** Bytes of a new blob's end that are kept: as a rule the layer's tree is among them and need not be read back. */
@@ -24,6 +28,11 @@ const TAIL = 4 << 20;
 
 /** Bytes that nydus-image may be ahead of the registry, so that it goes on while a piece is being sent. */
 const AHEAD = 8 << 20;
+
+/** A layer whose blob is in the target's repository. */
+export interface ConvertedLayer extends BlobLayer {
+  contents: LayerContents;
+}
 
 /** What became of the bytes that nydus-image wrote. */
 interface Pushed {
@@ -33,8 +42,8 @@ interface Pushed {
 }
 
 /**
- * Converts one layer while it streams by: registry → digest check → decompression → nydus-image → registry. Nothing of it
- * touches the disk, and its tree is left in `job.trees`.
+ * Converts one layer while it streams by: registry → digest check → decompression → rewriting of its tar → nydus-image →
+ * registry. Nothing of it touches the disk, and its tree is left in `job.trees`.
  * @param onBytes told how many bytes of the source layer have been read so far.
  * @throws ConvertError. Nothing is committed to the target then.
  */
@@ -43,14 +52,15 @@ export async function convertLayer(
   job: ConversionJob,
   onBytes: (bytes: number) => void,
   signal: AbortSignal,
-): Promise<BlobLayer> {
+): Promise<ConvertedLayer> {
   const folder = await mkdtemp(join(job.workDir, 'layer-'));
+  const contents = emptyContents();
   try {
     const upload = await explained('target', pushing(job), () =>
       job.registry.startUpload(job.target.reference, callOptions(job.target, signal)),
     );
     const { digest, size, tail } = await commitOrAbort(upload, job, () =>
-      run(layer, upload, folder, job, onBytes, signal),
+      run(layer, contents, upload, folder, job, onBytes, signal),
     );
     const blob = withTail(pushedBlob(digest, size, job, signal), tail);
     const { toc } = await explained('target', `read back blob ${digest}`, () =>
@@ -64,7 +74,7 @@ export async function convertLayer(
         signal,
       ),
     );
-    return { sourceDigest: layer.digest, digest, size, toc };
+    return { sourceDigest: layer.digest, digest, size, toc, contents };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -100,6 +110,7 @@ async function commitOrAbort(upload: BlobUpload, job: ConversionJob, run: () => 
 /** Runs the three stages side by side. The first one that fails stops the others, and its error is the one thrown. */
 async function run(
   layer: Descriptor,
+  contents: LayerContents,
   upload: BlobUpload,
   folder: string,
   job: ConversionJob,
@@ -118,7 +129,7 @@ async function run(
       : createArguments({ tar, blob, report, fsVersion, compressor, dictionary: dictionary?.bootstrap });
   // No prefetch paths here: only those of the merged tree count, and without them equal layers give equal blobs.
   const build = job.watches.build.during(() => runNydusImage(job.nydusImage, args, [], stop)).finally(output.release);
-  const fed = feed(layer, tar, job, onBytes, stop).catch(async (error: unknown) => {
+  const fed = feed(layer, contents, tar, job, onBytes, stop).catch(async (error: unknown) => {
     // A broken pipe means that nydus-image ended too early; how it ended says why.
     await (isBrokenPipe(error) ? build : undefined);
     throw error;
@@ -146,6 +157,7 @@ async function run(
 
 async function feed(
   layer: Descriptor,
+  contents: LayerContents,
   tar: string,
   job: ConversionJob,
   onBytes: (bytes: number) => void,
@@ -154,26 +166,15 @@ async function feed(
   const { registry, source, watches } = job;
   const stream = await watches.pull.during(() => registry.blob(source.reference, layer, callOptions(source, signal)));
   const chunks = read(stream, job, onBytes);
-  const streams = job.format === 'Zran' ? [await openIndexed(layer, chunks, job, signal)] : await openLayer(chunks);
+  const meter = layerMeter(layer.size, job.bounds);
+  const streams =
+    job.format === 'Zran'
+      ? [await openIndexed(layer, chunks, (tarBytes) => inspectTar(tarBytes, contents, meter), job, signal)]
+      : [
+          ...(await openLayer(chunks)),
+          Duplex.from((tarBytes: AsyncIterable<Buffer>) => rewriteTar(tarBytes, contents, meter)),
+        ];
   await pipeline([...streams, await openFifoWriter(tar, signal)], { signal });
-}
-
-/** The bytes of a layer as they are: an index is over what is stored. */
-async function openIndexed(
-  layer: Descriptor,
-  chunks: AsyncIterable<Buffer>,
-  job: ConversionJob,
-  signal: AbortSignal,
-): Promise<Readable> {
-  const { whole, compression } = await peek(keepOriginal(layer, chunks, job, signal));
-  if (compression === 'zstd') {
-    whole.destroy();
-    throw new ConvertError(
-      'ConversionFailed',
-      `layer ${layer.digest} of ${formatReference(job.source.reference)} is compressed with zstd, and Zran can only index gzip: convert it to RafsV6`,
-    );
-  }
-  return compression === 'gzip' ? Readable.from(oneMember(whole), { objectMode: false }) : whole;
 }
 
 async function* read(stream: Readable, job: ConversionJob, onBytes: (bytes: number) => void): AsyncGenerator<Buffer> {
@@ -221,7 +222,8 @@ async function causeOf(error: unknown, layer: Descriptor, job: ConversionJob, si
   if (error instanceof RegistryError) {
     return explain(error, 'source', `read ${what}`);
   }
-  const isFromTarget = error instanceof ConvertError && !(error instanceof NydusImageError);
+  const isOfLayer = error instanceof NydusImageError || error instanceof BadLayerError;
+  const isFromTarget = error instanceof ConvertError && !isOfLayer;
   if (isFromTarget) {
     return error;
   }

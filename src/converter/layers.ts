@@ -6,10 +6,12 @@ import type { Descriptor } from '../registry/schema.ts';
 import type { ReusableLayer } from './artifact.ts';
 import { hasOrMounts } from './bring.ts';
 import { isPassing } from './errors.ts';
+import { dependsOnBelow } from './corrections.ts';
 import type { ConversionJob } from './job.ts';
-import { convertLayer, dataDigest, pushedBlob } from './layer.ts';
+import { convertLayer, dataDigest, pushedBlob, type ConvertedLayer } from './layer.ts';
 import type { BlobLayer } from './manifest.ts';
 import type { ProgressMeter } from './progress.ts';
+import type { SourceImage } from './source.ts';
 import { extractTree } from './tree.ts';
 
 /** Attempts that one layer gets beyond the first when the network breaks, so that the other layers are not lost with it. */
@@ -18,10 +20,13 @@ const RETRIES = 2;
 /** Layers converted at the same time at most, whatever the cores: each holds a few pieces of its blob in memory. */
 const PARALLEL_MAX = 8;
 
+/** A layer of the artifact; one that was taken over is known by its tree alone. */
+export type AvailableLayer = BlobLayer & Partial<ConvertedLayer>;
+
 /** What became of the layers. */
 export interface ConvertedLayers {
   /** By digest of the source layer. */
-  blobs: Map<string, BlobLayer>;
+  blobs: Map<string, AvailableLayer>;
   /** How many of them an earlier artifact already held. */
   reused: number;
 }
@@ -42,7 +47,7 @@ export async function convertLayers(
   const limit = pLimit(Math.min(availableParallelism(), PARALLEL_MAX));
   const failed = new AbortController();
   const stop = AbortSignal.any([signal, failed.signal]);
-  const blobs = new Map<string, BlobLayer>();
+  const blobs = new Map<string, AvailableLayer>();
   let reused = 0;
 
   async function convertOne(layer: Descriptor): Promise<void> {
@@ -62,12 +67,32 @@ export async function convertLayers(
   return { blobs, reused };
 }
 
+/**
+ * Converts the layers anew that were taken over, but whose contents must be known: those below a layer that has files in
+ * their folders, and no entries for these.
+ */
+export async function withContents(
+  images: readonly SourceImage[],
+  { blobs, reused }: ConvertedLayers,
+  job: ConversionJob,
+  progress: ProgressMeter,
+  signal: AbortSignal,
+): Promise<ConvertedLayers> {
+  const unknown = images.flatMap(({ manifest: { layers } }) => {
+    const last = layers.findLastIndex(({ digest }) => dependsOnBelow(blobs.get(digest)?.contents));
+    return layers.slice(0, Math.max(0, last)).filter(({ digest }) => blobs.get(digest)?.contents === undefined);
+  });
+  const distinct = [...new Map(unknown.map((layer) => [layer.digest, layer])).values()];
+  const anew = await convertLayers(distinct, new Map(), job, progress, signal);
+  return { blobs: new Map([...blobs, ...anew.blobs]), reused: reused - distinct.length };
+}
+
 async function convertWithRetries(
   layer: Descriptor,
   job: ConversionJob,
   progress: ProgressMeter,
   signal: AbortSignal,
-): Promise<BlobLayer> {
+): Promise<ConvertedLayer> {
   const report = (bytes: number): void => progress.layer(layer.digest, bytes);
   return pRetry(() => convertLayer(layer, job, report, signal), {
     retries: RETRIES,

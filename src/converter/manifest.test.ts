@@ -26,6 +26,7 @@ const provenance = {
   fsVersion: '6',
   builder: 'v2.2.0',
   optionsHash: 'abc',
+  layerOptions: '2/RafsV6/zstd',
 } as const;
 const subject = {
   mediaType: 'application/vnd.docker.distribution.manifest.v2+json',

@@ -1,4 +1,10 @@
-import { DICTIONARY_ANNOTATION, OPTIONS_ANNOTATION, SOURCE_LAYER_ANNOTATION } from '../api/v1alpha1/labels.ts';
+import {
+  DICTIONARY_ANNOTATION,
+  IRREGULAR_LAYER_ANNOTATION,
+  LAYER_OPTIONS_ANNOTATION,
+  OPTIONS_ANNOTATION,
+  SOURCE_LAYER_ANNOTATION,
+} from '../api/v1alpha1/labels.ts';
 import { digestOf } from '../registry/digest.ts';
 import { MEDIA_TYPES, type Descriptor, type ImageConfig, type Manifest, type Platform } from '../registry/schema.ts';
 import {
@@ -35,6 +41,8 @@ export interface BlobLayer {
   size: number;
   /** SHA-256 of its table of contents in hex; a RAFS v5 blob has none. */
   toc?: string | undefined;
+  /** Whether its contents must be known to merge it, so that it cannot be taken over. */
+  irregular?: boolean;
 }
 
 /** What the layers of an artifact are. */
@@ -64,6 +72,7 @@ export interface Provenance {
   fsVersion: FsVersion;
   builder: string;
   optionsHash: string;
+  layerOptions: string;
   /** Digest of the manifest that served as chunk dictionary. */
   dictionary?: string | undefined;
 }
@@ -98,7 +107,7 @@ export function buildManifest(
     mediaType: MEDIA_TYPES.ociManifest,
     config,
     layers: [
-      ...blobs.map(({ sourceDigest, digest, size }) => ({
+      ...blobs.map(({ sourceDigest, digest, size, irregular = false }) => ({
         mediaType: BLOB_LAYER_TYPE,
         digest,
         size,
@@ -106,6 +115,7 @@ export function buildManifest(
           [BLOB_ANNOTATION]: 'true',
           [SOURCE_LAYER_ANNOTATION]: sourceDigest,
           ...(indexed ? { [REFERENCE_ANNOTATION]: sourceDigest } : {}),
+          ...(irregular ? { [IRREGULAR_LAYER_ANNOTATION]: 'true' } : {}),
         },
       })),
       ...referred.map(({ digest, size }) => ({
@@ -161,13 +171,14 @@ export function buildIndex(
 }
 
 function annotations(sourceDigest: string, provenance: Provenance): Record<string, string> {
-  const { sourceReference, fsVersion, builder, optionsHash, dictionary } = provenance;
+  const { sourceReference, fsVersion, builder, optionsHash, layerOptions, dictionary } = provenance;
   return {
     [BUILDER_VERSION_ANNOTATION]: builder,
     [FS_VERSION_ANNOTATION]: fsVersion,
     [SOURCE_DIGEST_ANNOTATION]: sourceDigest,
     [SOURCE_REFERENCE_ANNOTATION]: sourceReference,
     [OPTIONS_ANNOTATION]: optionsHash,
+    [LAYER_OPTIONS_ANNOTATION]: layerOptions,
     ...(dictionary === undefined ? {} : { [DICTIONARY_ANNOTATION]: dictionary }),
   };
 }

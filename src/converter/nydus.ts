@@ -26,6 +26,9 @@ export const SOURCE_DIGEST_ANNOTATION = 'containerd.io/snapshot/nydus-source-dig
 export const SOURCE_REFERENCE_ANNOTATION = 'containerd.io/snapshot/nydus-source-reference';
 export const BUILDER_VERSION_ANNOTATION = 'containerd.io/snapshot/nydus-builder-version';
 
+/** Raised when layers or artifacts are made in another way, so that older ones must be made again. */
+export const PIPELINE_VERSION = 2;
+
 /** RAFS version as nydus-image counts it. */
 export type FsVersion = '5' | '6';
 

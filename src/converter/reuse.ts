@@ -48,9 +48,9 @@ export async function readEarlier(
 /** Layers that earlier artifacts hold and this conversion would make again, by digest of the source layer. */
 export function findReusable(
   earlier: readonly Artifact[],
-  { optionsHash, builder, dictionary }: ConversionJob,
+  { layerOptions, builder, dictionary }: ConversionJob,
 ): Map<string, ReusableLayer> {
-  const recipe = { optionsHash, builder, dictionary: dictionary?.digest };
+  const recipe = { layerOptions, builder, dictionary: dictionary?.digest };
   return new Map(earlier.flatMap((artifact) => [...reusableLayers(artifact, recipe)]));
 }
 

@@ -7,6 +7,7 @@ import type { Index, Manifest } from '../../src/registry/schema.ts';
 import {
   buildImage,
   buildTar,
+  directory,
   file,
   layerOf,
   noise,
@@ -76,11 +77,13 @@ describe('the artifact of an image', () => {
   });
 });
 
-test('paths to prefetch are in the tree of the image alone, so that its layers stay the same', async () => {
+test('paths to prefetch are in the tree of the image alone, so that its layers are taken over', async () => {
   await pushImage(host, 'prefetch', '1', [rich]);
   succeeded(await harness.convert('prefetch:1', 'prefetch:without'));
-  const request = { prefetchPaths: ['/usr/bin/tool'], optionsHash: 'prefetch' };
-  succeeded(await harness.convert('prefetch:1', 'prefetch:with', { request }));
+  const reuse = [`${host}/prefetch:without`];
+  const request = { prefetchPaths: ['/usr/bin/tool'], optionsHash: 'prefetch', reuse };
+  const result = succeeded(await harness.convert('prefetch:1', 'prefetch:with', { request }));
+  assert.equal(result.bytesRead, 0);
   const [without, some] = await Promise.all(
     ['without', 'with'].map(async (tag) => (await harness.manifest<Manifest>('prefetch', tag)).layers),
   );
@@ -278,6 +281,21 @@ describe('the next version of an image', () => {
     assert.deepEqual(reusing.layers, { total: 6, reused: 2 });
     const anew = succeeded(await harness.convert('reusing:2', 'anew:2-nydus'));
     assert.equal(reusing.digest, anew.digest);
+  });
+
+  test('converts layers anew where it depends on them what becomes of a folder without an entry', async () => {
+    const base = layerOf(await buildTar([directory('tmp/', { mode: 0o1777 }), file('kept', 'kept')]));
+    const above = layerOf(await buildTar([file('tmp/file', 'in a folder of the base')]));
+    await pushImage(host, 'parentless', '1', [buildImage([base])]);
+    succeeded(await harness.convert('parentless:1', 'parentless:nydus'));
+    await pushImage(host, 'parentless', '2', [buildImage([base, above])]);
+    const reusing = succeeded(await harness.convert('parentless:2', 'parentless:nydus'));
+    assert.deepEqual(reusing.layers, { total: 2, reused: 0 });
+    const last = layerOf(await buildTar([file('last', 'of three')]));
+    await pushImage(host, 'parentless', '3', [buildImage([base, above, last])]);
+    const again = succeeded(await harness.convert('parentless:3', 'parentless:nydus'));
+    const anew = succeeded(await harness.convert('parentless:3', 'parentless-anew:3'));
+    assert.equal(again.digest, anew.digest);
   });
 
   test('converts a layer whose blob the earlier artifact has lost', async () => {

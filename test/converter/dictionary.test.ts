@@ -19,10 +19,10 @@ import {
   stored,
   type Layer,
 } from '../support/image-builder.ts';
-import { mountNydus } from '../support/nydus-mount.ts';
 import { extractLayers } from '../support/rootfs.ts';
 import { compareTrees } from '../support/tree-compare.ts';
 import { startHarness, succeeded, type Harness } from './harness.ts';
+import { mountArtifact } from './mounted.ts';
 
 const MIB = 1 << 20;
 
@@ -65,9 +65,7 @@ async function assertSame(repository: string, tag: string, layers: readonly Laye
     layers.map(({ tar }) => tar),
     rootfs,
   );
-  const bootstrap = await harness.bootstrapOf(repository, tag, await mkdtemp(join(folder, 'bootstrap-')));
-  const blobs = { type: 'registry', host: harness.host, repository } as const;
-  await using mount = await mountNydus(join(bootstrap, 'image.boot'), blobs);
+  await using mount = await mountArtifact(harness, repository, tag);
   assert.deepEqual(await compareTrees(rootfs, mount.mountpoint), []);
 }
 
@@ -169,6 +167,7 @@ describe('with the previous version as chunk dictionary', () => {
   test('each version pushes only the chunks that none of those before had', async () => {
     const moved = (version: string): Promise<Layer> =>
       layer([
+        directory('moved/'),
         file('moved/library', library),
         ...Array.from({ length: Number(version) }, (_, i) => file(`moved/part-${i}`, noise(MIB, `part ${i}`))),
       ]);

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { pino } from 'pino';
 import { toolPath } from '../../hack/tools/locate.ts';
 import { convert, type ConvertDependencies } from '../../src/converter/convert.ts';
@@ -11,8 +9,10 @@ import { ConvertRequest } from '../../src/converter/options.ts';
 import type { Progress } from '../../src/converter/progress.ts';
 import type { ConvertResult, ConvertSuccess } from '../../src/converter/result.ts';
 import { RegistryClient } from '../../src/registry/client.ts';
-import { isIndex, type Index, type Manifest } from '../../src/registry/schema.ts';
+import type { Index, Manifest } from '../../src/registry/schema.ts';
+import type { Timeouts } from '../../src/registry/transport.ts';
 import { startDistribution } from '../support/distribution.ts';
+import { startRegistryProxy, type RegistryProxy, type RegistryProxyOptions } from '../support/registry-proxy.ts';
 
 /** A registry and everything that a conversion needs beside it. */
 export interface Harness extends AsyncDisposable {
@@ -25,12 +25,12 @@ export interface Harness extends AsyncDisposable {
   manifest<T extends Manifest | Index>(repository: string, reference: string): Promise<T>;
   /** Reads a blob past the registry, where it keeps it. */
   storedBlob(digest: string): Promise<Buffer>;
-  /** Unpacks the bootstrap layer of an artifact, of an index the first one's, into a folder and returns the path of the one with `image.boot` in it. */
-  bootstrapOf(repository: string, reference: string, folder: string): Promise<string>;
   /** Takes a tag away, as a registry does that deletes tags. */
   untag(repository: string, tag: string): Promise<void>;
   /** Has the registry collect what no tagged manifest needs. */
   collectGarbage(): Promise<void>;
+  /** Uploads to a repository that were neither finished nor cancelled. */
+  openUploads(repository: string): Promise<string[]>;
   /** Takes a blob out of a repository, without a word to anybody. */
   loseBlob(repository: string, digest: string): Promise<void>;
 }
@@ -43,8 +43,50 @@ export interface ConvertOptions {
   onProgress?: (progress: Progress) => void;
 }
 
+/** A harness whose registry stands behind a proxy: its host is the proxy's. */
+export interface ProxiedHarness extends Harness {
+  proxy: RegistryProxy;
+}
+
+/** Options of a harness. */
+export interface HarnessOptions {
+  /** What the client waits for registries. */
+  timeouts?: Partial<Timeouts>;
+}
+
+/** Starts a registry behind a proxy. Disposing of the harness ends both. */
+export async function startProxiedHarness(
+  options: HarnessOptions & RegistryProxyOptions = {},
+): Promise<ProxiedHarness> {
+  const harness = await startHarness(options);
+  const proxy = await startRegistryProxy(`http://${harness.host}`, options);
+  const client = clientOf(proxy.host, options);
+  return {
+    ...harness,
+    proxy,
+    host: proxy.host,
+    async convert(source, target, { request, dependencies, ...rest } = {}) {
+      const through = {
+        source: `${proxy.host}/${source}`,
+        target: `${proxy.host}/${target}`,
+        registries: { [proxy.host]: { plainHTTP: true } },
+      };
+      return harness.convert(source, target, {
+        ...rest,
+        request: { ...through, ...request },
+        dependencies: { registry: client, ...dependencies },
+      });
+    },
+    async [Symbol.asyncDispose]() {
+      await client.close();
+      await proxy[Symbol.asyncDispose]();
+      await harness[Symbol.asyncDispose]();
+    },
+  };
+}
+
 /** Starts a registry. Disposing of the harness ends it. */
-export async function startHarness(): Promise<Harness> {
+export async function startHarness(options: HarnessOptions = {}): Promise<Harness> {
   const folder = await mkdtemp(join(tmpdir(), 'convert-test-'));
   const workDir = join(folder, 'work');
   await mkdir(workDir);
@@ -52,16 +94,7 @@ export async function startHarness(): Promise<Harness> {
   const { host } = new URL(distribution.url);
   const store = join(folder, 'registry/docker/registry/v2');
   const registries = { [host]: { plainHTTP: true } };
-  const readManifest = async <T extends Manifest | Index>(repository: string, reference: string): Promise<T> => {
-    const accept = 'application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json';
-    const url = `http://${host}/v2/${repository}/manifests/${reference}`;
-    return (await (await fetch(url, { headers: { accept } })).json()) as T;
-  };
-  const blobPath = (digest: string): string => {
-    const hex = digest.slice('sha256:'.length);
-    return join(store, 'blobs/sha256', hex.slice(0, 2), hex, 'data');
-  };
-  const client = new RegistryClient({ registries, userAgent: 'slipstream/test', retryDelay: 10 });
+  const client = clientOf(host, options);
   return {
     host,
     workDir,
@@ -87,21 +120,21 @@ export async function startHarness(): Promise<Harness> {
       };
       return convert(whole, { ...defaults, ...dependencies }, signal ?? new AbortController().signal);
     },
-    manifest: readManifest,
-    storedBlob: (digest) => readFile(blobPath(digest)),
-    async bootstrapOf(repository, reference, target) {
-      const root = await readManifest<Manifest | Index>(repository, reference);
-      const { layers } = isIndex(root)
-        ? await readManifest<Manifest>(repository, root.manifests[0]?.digest ?? '')
-        : root;
-      await promisify(execFile)('tar', ['-xzf', blobPath(layers.at(-1)?.digest ?? ''), '-C', target]);
-      return join(target, 'image');
+    async manifest<T>(repository: string, reference: string): Promise<T> {
+      const accept = 'application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json';
+      const url = `http://${host}/v2/${repository}/manifests/${reference}`;
+      return (await (await fetch(url, { headers: { accept } })).json()) as T;
+    },
+    async storedBlob(digest) {
+      const hex = digest.slice('sha256:'.length);
+      return readFile(join(store, 'blobs/sha256', hex.slice(0, 2), hex, 'data'));
     },
     async untag(repository, tag) {
       const answer = await fetch(`http://${host}/v2/${repository}/manifests/${tag}`, { method: 'DELETE' });
       assert.equal(answer.status, 202);
     },
     collectGarbage: () => distribution.collectGarbage(),
+    openUploads: (repository) => readdir(join(store, 'repositories', repository, '_uploads')).catch(() => []),
     async loseBlob(repository, digest) {
       await rm(join(store, 'repositories', repository, '_layers', digest.replace(':', '/')), { recursive: true });
     },
@@ -111,6 +144,11 @@ export async function startHarness(): Promise<Harness> {
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+function clientOf(host: string, { timeouts }: HarnessOptions): RegistryClient {
+  const registries = { [host]: { plainHTTP: true } };
+  return new RegistryClient({ registries, userAgent: 'slipstream/test', retryDelay: 10, timeouts });
 }
 
 /** The result as a success; fails the test with the reason if it is none. */

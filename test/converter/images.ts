@@ -24,8 +24,6 @@ const base: Entry[] = [
   directory('etc/removed.d/'),
   file('etc/removed.d/inner', 'goes with its folder'),
   file('etc/file-then-folder', 'a file'),
-  directory('etc/folder-then-file/'),
-  file('etc/folder-then-file/inner', 'goes with its folder'),
   directory('usr/'),
   directory('usr/bin/'),
   file('usr/bin/tool', noise(3 << 20, 'tool'), { mode: 0o755 }),
@@ -63,16 +61,17 @@ const base: Entry[] = [
 
 const changes: Entry[] = [
   directory('etc/'),
+  directory('var/'),
+  directory('var/lib/'),
   file('etc/.wh.removed', ''),
   file('etc/.wh.removed.d', ''),
   file('etc/replaced', 'second version', { mode: 0o600, uid: 7, gid: 8 }),
   directory('etc/file-then-folder/'),
   file('etc/file-then-folder/inner', 'new'),
-  file('etc/folder-then-file', 'now a file'),
   directory('var/lib/opaque/', { mode: 0o750 }),
   file('var/lib/opaque/.wh..wh..opq', ''),
   file('var/lib/opaque/above', 'the only one left'),
-  // Without its parents, as some builders write it.
+  ...['opt/', 'opt/app/', 'opt/app/bin/'].map((name) => directory(name)),
   file('opt/app/bin/server', noise(1 << 20, 'server'), { mode: 0o755 }),
   { name: 'opt/app/bin/link', type: 'link', linkname: 'opt/app/bin/server', mode: 0o755 },
 ];
@@ -89,9 +88,12 @@ export async function richLayers(): Promise<Layer[]> {
     layerOf(await buildTar(base), 'gzip'),
     layerOf(await buildTar(changes), 'zstd'),
     layerOf(await buildTar([]), 'gzip'),
-    layerOf(await buildTar([file('etc/added', 'not compressed')]), 'none'),
+    layerOf(await buildTar([directory('etc/'), file('etc/added', 'not compressed')]), 'none'),
     last,
-    layerOf(await buildTar([file('srv/.wh.file-1', ''), file('etc/.wh.added', '')]), 'gzip'),
+    layerOf(
+      await buildTar([directory('srv/'), file('srv/.wh.file-1', ''), directory('etc/'), file('etc/.wh.added', '')]),
+      'gzip',
+    ),
     // The very same layer again: it brings back what the one before took away.
     last,
   ];

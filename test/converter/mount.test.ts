@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { buildImage, layerOf, pushImage, type Layer } from '../support/image-builder.ts';
-import { mountNydus } from '../support/nydus-mount.ts';
 import { extractLayers } from '../support/rootfs.ts';
 import { compareTrees } from '../support/tree-compare.ts';
 import { startHarness, succeeded, type Harness } from './harness.ts';
 import { manyAttributes, richLayers } from './images.ts';
+import { mountArtifact } from './mounted.ts';
 
 let harness: Harness;
 let folder: string;
@@ -29,10 +29,6 @@ after(async () => {
   await harness[Symbol.asyncDispose]();
   await rm(folder, { recursive: true, force: true });
 });
-
-async function bootstrapOf(repository: string, reference: string): Promise<string> {
-  return harness.bootstrapOf(repository, reference, await mkdtemp(join(folder, 'bootstrap-')));
-}
 
 const variants = [
   { format: 'RafsV6', compressor: 'zstd' },
@@ -55,9 +51,7 @@ describe('a container sees the very same files in the artifact as in the image',
       const request = { format, compressor };
       succeeded(await harness.convert(`${repository}:1`, `${repository}:1-nydus`, { request }));
 
-      const bootstrap = join(await bootstrapOf(repository, '1-nydus'), 'image.boot');
-      const blobs = { type: 'registry', host: harness.host, repository } as const;
-      await using mount = await mountNydus(bootstrap, blobs);
+      await using mount = await mountArtifact(harness, repository, '1-nydus');
       assert.deepEqual(await compareTrees(rootfs, mount.mountpoint), []);
     });
   }
@@ -67,13 +61,12 @@ test('the chunk tables that lie beside the tree are what nydusd would fetch for 
   const repository = 'tables';
   await pushImage(harness.host, repository, '1', [buildImage(layers)]);
   succeeded(await harness.convert(`${repository}:1`, `${repository}:1-nydus`));
-  const bootstrap = await bootstrapOf(repository, '1-nydus');
+  await using mount = await mountArtifact(harness, repository, '1-nydus');
+  const { bootstrap } = mount;
   const tables = (await readdir(bootstrap)).filter((name) => name.endsWith('.blob.meta'));
   // Two layers have no chunk, and one is there twice.
   assert.equal(tables.length, layers.length - 3);
 
-  const blobs = { type: 'registry', host: harness.host, repository } as const;
-  await using mount = await mountNydus(join(bootstrap, 'image.boot'), blobs);
   await compareTrees(rootfs, mount.mountpoint);
   for (const table of tables) {
     assert.ok((await readFile(join(bootstrap, table))).equals(await readFile(join(mount.cache, table))), table);

@@ -1,14 +1,15 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { createReadStream, type BigIntStats } from 'node:fs';
+import { lstat, readdir, readlink } from 'node:fs/promises';
+import { buffer, text } from 'node:stream/consumers';
 import { once } from 'node:events';
-import { text } from 'node:stream/consumers';
-import { extract, type Header } from 'tar-stream';
 
 /** One way in which two trees are not the same. */
 export interface Difference {
-  /** Path below the root, `.` for the root itself. */
+  /** Path below the root, `.` for the root itself; bytes that are not UTF-8 are shown as Latin-1. */
   path: string;
-  what: 'missing' | 'unexpected' | 'type' | 'mode' | 'owner' | 'target' | 'device' | 'xattrs' | 'content';
+  what: 'missing' | 'unexpected' | keyof Node;
   expected: string;
   actual: string;
 }
@@ -18,17 +19,31 @@ interface Node {
   type: string;
   mode: string;
   owner: string;
+  /** Seconds: RAFS keeps no parts of one. Where 0 is expected, any time is right. */
+  mtime: string;
   target: string;
   device: string;
   xattrs: string;
   content: string;
+  /** Other names of the same file. */
+  links: string;
 }
 
-const ASPECTS = ['type', 'mode', 'owner', 'target', 'device', 'xattrs', 'content'] as const;
+const ASPECTS = ['type', 'mode', 'owner', 'mtime', 'target', 'device', 'xattrs', 'content', 'links'] as const;
+
+const FORMAT = 0o170000n;
+const TYPES = new Map([
+  [0o100000n, 'file'],
+  [0o040000n, 'directory'],
+  [0o120000n, 'symlink'],
+  [0o060000n, 'block-device'],
+  [0o020000n, 'character-device'],
+  [0o010000n, 'fifo'],
+]);
 
 /**
- * Compares two folders: path, type, mode, owner and group, target of symbolic links, device numbers, extended attributes and
- * content. Times and whether two names are the same inode are left out. Reads both with GNU tar, as root.
+ * Compares two folders: path, type, mode, owner and group, time of the last change in seconds, target of symbolic links,
+ * device numbers, extended attributes, content, and which names are the same file. Reads both as root. Names are bytes.
  * @param expected folder that is right.
  * @param actual folder that is checked.
  */
@@ -43,7 +58,7 @@ export async function compareTrees(expected: string, actual: string): Promise<Di
       continue;
     }
     for (const what of ASPECTS) {
-      if (node[what] !== other[what]) {
+      if (node[what] !== other[what] && !(what === 'mtime' && node.mtime === '0')) {
         differences.push({ path, what, expected: node[what], actual: other[what] });
       }
     }
@@ -57,53 +72,80 @@ export async function compareTrees(expected: string, actual: string): Promise<Di
 }
 
 async function readTree(folder: string): Promise<Map<string, Node>> {
-  // Without --hard-dereference the second name of a file would be a link, which depends on the order of names.
-  const flags = [
-    '--format=pax',
-    '--xattrs',
-    '--xattrs-include=*',
-    '--numeric-owner',
-    '--hard-dereference',
-    '--sparse-version=1.0',
-  ];
-  const tar = spawn('tar', [...flags, '-C', folder, '-cf', '-', '.'], { stdio: ['ignore', 'pipe', 'pipe'] });
-  const ended = once(tar, 'close');
-  const errors = text(tar.stderr);
+  const xattrs = await readXattrs(folder);
   const nodes = new Map<string, Node>();
-  for await (const entry of tar.stdout.pipe(extract())) {
-    const hash = createHash('sha256');
-    for await (const chunk of entry) {
-      hash.update(chunk as Buffer);
+  const names = new Map<bigint, string[]>();
+  async function visit(path: string): Promise<void> {
+    const place = Buffer.from(`${folder}/${path}`, 'latin1');
+    const stats = await lstat(place, { bigint: true });
+    const node = await nodeOf(place, stats, xattrs.get(path) ?? '');
+    nodes.set(path, node);
+    if (node.type === 'directory') {
+      for (const name of await readdir(place, { encoding: 'buffer' })) {
+        await visit(path === '.' ? name.toString('latin1') : `${path}/${name.toString('latin1')}`);
+      }
+    } else if (stats.nlink > 1n) {
+      names.set(stats.ino, [...(names.get(stats.ino) ?? []), path]);
     }
-    nodes.set(pathOf(entry.header), nodeOf(entry.header, hash.digest('hex')));
   }
-  const [code] = (await ended) as [number | null];
-  if (code !== 0) {
-    throw new Error(`cannot read ${folder}: ${await errors}`);
+  await visit('.');
+  for (const same of names.values()) {
+    for (const path of same) {
+      const node = nodes.get(path);
+      if (node !== undefined && same.length > 1) {
+        node.links = same.toSorted().join(' ');
+      }
+    }
   }
   return nodes;
 }
 
-function pathOf({ name }: Header): string {
-  return name.replace(/^\.\//, '').replace(/\/$/, '') || '.';
-}
-
-function nodeOf(header: Header, sha256: string): Node {
-  const { type, mode, uid, gid, size, linkname, devmajor, devminor, pax } = header;
-  const isDevice = type === 'character-device' || type === 'block-device';
+async function nodeOf(place: Buffer, stats: BigIntStats, xattrs: string): Promise<Node> {
+  const type = TYPES.get(stats.mode & FORMAT) ?? 'unknown';
   return {
     type,
     // Nobody looks at the mode of a symbolic link, and Linux cannot set it.
-    mode: type === 'symlink' ? '' : mode.toString(8),
-    owner: `${uid}:${gid}`,
-    target: type === 'symlink' ? linkname : '',
-    device: isDevice ? `${devmajor}:${devminor}` : '',
-    xattrs: xattrsOf((pax ?? {}) as Record<string, string>),
-    content: type === 'file' ? `${size} bytes, sha256 ${sha256}` : '',
+    mode: type === 'symlink' ? '' : (stats.mode & ~FORMAT).toString(8),
+    owner: `${stats.uid}:${stats.gid}`,
+    mtime: String(stats.mtimeNs / 1_000_000_000n),
+    target: type === 'symlink' ? (await readlink(place, 'buffer')).toString('latin1') : '',
+    device: type.endsWith('-device') ? String(stats.rdev) : '',
+    xattrs,
+    content: type === 'file' ? `${stats.size} bytes, sha256 ${await digestOf(place)}` : '',
+    links: '',
   };
 }
 
-function xattrsOf(pax: Record<string, string>): string {
-  const records = Object.entries(pax).filter(([name]) => name.startsWith('SCHILY.xattr.'));
-  return JSON.stringify(records.toSorted(([a], [b]) => (a < b ? -1 : 1)));
+async function digestOf(place: Buffer): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(place) as AsyncIterable<Buffer>) {
+    hash.update(chunk);
+  }
+  return hash.digest('hex');
+}
+
+/** Extended attributes by path, as `getfattr` shows them. */
+async function readXattrs(folder: string): Promise<Map<string, string>> {
+  const flags = ['--recursive', '--physical', '--no-dereference', '--dump', '--match=-', '--encoding=hex'];
+  const child = spawn('getfattr', [...flags, '.'], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+  const ended = once(child, 'close') as Promise<[number | null]>;
+  const [output, errors, [code]] = await Promise.all([buffer(child.stdout), text(child.stderr), ended]).catch(
+    (error: unknown) => {
+      throw new Error(`cannot read ${folder}: ${String(error)}`);
+    },
+  );
+  if (code !== 0) {
+    throw new Error(`cannot read ${folder}: ${errors}`);
+  }
+  const attributes = new Map<string, string>();
+  for (const block of output.toString('latin1').split('\n\n')) {
+    const [file = '', ...lines] = block.split('\n');
+    const path = file.slice('# file: '.length).replaceAll(/\\(\d{3})/g, (_, octal: string) => fromOctal(octal));
+    attributes.set(path, lines.filter(Boolean).toSorted().join(' '));
+  }
+  return attributes;
+}
+
+function fromOctal(digits: string): string {
+  return String.fromCodePoint(Number.parseInt(digits, 8));
 }

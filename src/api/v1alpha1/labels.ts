@@ -25,11 +25,17 @@ export const REGISTRY_ANNOTATION = `${GROUP}/registry`;
 /** On an artifact's manifest: hash of the options that it was converted with. */
 export const OPTIONS_ANNOTATION = `${GROUP}/options`;
 
+/** On an artifact's manifest: what its layers were made with. Layers with the same are the same, whatever else is asked for. */
+export const LAYER_OPTIONS_ANNOTATION = `${GROUP}/layer-options`;
+
 /** On an artifact's manifest: digest of the manifest whose chunks it refers to. */
 export const DICTIONARY_ANNOTATION = `${GROUP}/chunk-dictionary`;
 
 /** On a blob layer of an artifact: the digest of the source layer that it was made from. */
 export const SOURCE_LAYER_ANNOTATION = `${GROUP}/source-layer`;
+
+/** On a blob layer of an artifact: what becomes of it depends on the layers below, so that it is not taken over. */
+export const IRREGULAR_LAYER_ANNOTATION = `${GROUP}/irregular-layer`;
 
 /** Tells containerd (1.7 to 2.4) which runtime handler, and so which snapshotter, pulls this Pod's images. */
 export const RUNTIME_HANDLER_ANNOTATION = 'io.containerd.cri.runtime-handler';

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { AcceleratedImageSpec } from '../../api/v1alpha1/acceleratedimage.ts';
+import { PIPELINE_VERSION } from '../../converter/nydus.ts';
 import { formatReference, parseReference } from '../../registry/reference.ts';
 import type { Reference } from '../../registry/reference.ts';
 
-/** Raised when the layout of artifacts changes so that older ones must be converted again. */
-const PIPELINE_VERSION = 1;
 const TAG_MAX = 128;
 
 /** Options that decide the bytes of an artifact; nothing else may be in it. */
@@ -34,7 +33,8 @@ export function identify(sourceDigest: string, options: ConversionOptions, targe
       PIPELINE_VERSION,
       options.format,
       options.compressor,
-      options.prefetchPaths.toSorted(),
+      // nydusd fetches them in their order.
+      options.prefetchPaths,
       options.platforms.toSorted(),
       // Its tag, not what that names: a dictionary that moves makes no artifact wrong.
       ...(options.chunkDictionary === undefined ? [] : [options.chunkDictionary]),

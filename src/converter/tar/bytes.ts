@@ -1,0 +1,67 @@
+import { BadLayerError } from './errors.ts';
+
+/** Bytes that come in chunks, taken in pieces. */
+export interface ByteReader {
+  /** So many bytes, or undefined where the stream has ended before the first of them. */
+  take(length: number): Promise<Buffer | undefined>;
+  /** So many bytes as they come. */
+  stream(length: number): AsyncGenerator<Buffer>;
+  /** Reads to the end and drops it. */
+  drain(): Promise<void>;
+}
+
+/** @throws BadLayerError from its calls where the stream ends in the middle of what was asked for. */
+export function byteReader(source: AsyncIterable<Buffer>): ByteReader {
+  const chunks = source[Symbol.asyncIterator]();
+  let current: Buffer = Buffer.alloc(0);
+
+  async function next(): Promise<boolean> {
+    while (current.length === 0) {
+      const chunk = await chunks.next();
+      if (chunk.done === true) {
+        return false;
+      }
+      current = chunk.value;
+    }
+    return true;
+  }
+
+  function shift(length: number): Buffer {
+    const part = current.subarray(0, length);
+    current = current.subarray(length);
+    return part;
+  }
+
+  async function* stream(length: number): AsyncGenerator<Buffer> {
+    for (let left = length; left > 0;) {
+      if (!(await next())) {
+        throw new BadLayerError('its tar ends in the middle of a file. Push the image again');
+      }
+      const part = shift(left);
+      left -= part.length;
+      yield part;
+    }
+  }
+
+  return {
+    stream,
+    async take(length) {
+      if (current.length >= length) {
+        return shift(length);
+      }
+      if (!(await next())) {
+        return undefined;
+      }
+      const parts: Buffer[] = [];
+      for await (const part of stream(length)) {
+        parts.push(part);
+      }
+      return Buffer.concat(parts, length);
+    },
+    async drain() {
+      while (await next()) {
+        current = Buffer.alloc(0);
+      }
+    },
+  };
+}

@@ -1,0 +1,155 @@
+import type { LayerMeter } from '../bounds.ts';
+import { byteReader } from './bytes.ts';
+import { place, type LayerContents } from './contents.ts';
+import { nextEntry, type ReadEntry } from './entry.ts';
+import { BadLayerError, shown } from './errors.ts';
+import { BLOCK, encodeHeader, padding, type TarEntry } from './header.ts';
+import { encodePax } from './pax.ts';
+import { expand } from './sparse.ts';
+
+const NAME_FIELD = 100;
+const MAX_ID = 2 ** 32 - 1;
+
+/** Bytes that are handed on at a time at least, but at the end. */
+const BATCH = 64 * 1024;
+
+/** Times that Go's containers keep: others become the first. nydusd shows the time of the mount in place of 0. */
+const FIRST_TIME = 1;
+const LAST_TIME = 9_223_372_036;
+
+/** Attributes that nydus-image keeps. Runtimes ignore others, too: Linux does not know them. */
+const XATTRS = /^(?:user|trusted|security)\../;
+const ACCESS_LIST = /^system\.posix_acl_/;
+
+/**
+ * Reads a plain tar to its end and writes it anew, as nydus-image 2.2.0 takes it for what a container runtime (containerd,
+ * `pkg/archive`, with Go's archive/tar) would extract. Read as it comes, nydus-image knows no owners and times of PAX
+ * headers and no sparse files, reads on behind the end, fails on global headers, and mixes up files after a repeated name.
+ * @param contents filled with what the layer has where.
+ * @throws BadLayerError where the two cannot be made to agree, or the meter stops it.
+ */
+export async function* rewriteTar(
+  source: AsyncIterable<Buffer>,
+  contents: LayerContents,
+  meter: LayerMeter,
+): AsyncGenerator<Buffer> {
+  const bytes = byteReader(metered(source, meter));
+  let batch: Buffer[] = [];
+  let length = 0;
+  for (;;) {
+    const entry = await nextEntry(bytes);
+    if (entry === undefined) {
+      break;
+    }
+    meter.entry();
+    const placed = place(known(entry), contents);
+    for await (const part of written(placed, contentOf(entry, bytes, meter))) {
+      batch.push(part);
+      length += part.length;
+      if (length >= BATCH) {
+        yield Buffer.concat(batch, length);
+        [batch, length] = [[], 0];
+      }
+    }
+  }
+  yield Buffer.concat([...batch, Buffer.alloc(2 * BLOCK)]);
+  await bytes.drain();
+}
+
+/** Counts what passes. */
+export async function* metered(source: AsyncIterable<Buffer>, meter: LayerMeter): AsyncGenerator<Buffer> {
+  for await (const chunk of source) {
+    meter.bytes(chunk.length);
+    yield chunk;
+  }
+}
+
+/** The content of an entry as it was before the tar; reads its padding, too. */
+async function* contentOf(
+  entry: ReadEntry,
+  bytes: ReturnType<typeof byteReader>,
+  meter: LayerMeter,
+): AsyncGenerator<Buffer> {
+  if (entry.sparse === undefined) {
+    yield* bytes.stream(entry.size);
+  } else {
+    for await (const part of expand(bytes, entry.size, entry.sparse)) {
+      meter.bytes(part.length);
+      yield part;
+    }
+  }
+  await bytes.take(padding(entry.size));
+}
+
+/** Header, content and padding of an entry; of none, only its content is read. */
+async function* written(entry: TarEntry | undefined, content: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  if (entry !== undefined) {
+    yield* headersOf(entry);
+  }
+  for await (const part of content) {
+    if (entry !== undefined) {
+      yield part;
+    }
+  }
+  if (entry !== undefined) {
+    yield Buffer.alloc(padding(entry.size));
+  }
+}
+
+/** The header of an entry and those that extend it: PAX for attributes alone, since nydus-image ends values at a line's end. */
+export function* headersOf(entry: TarEntry): Generator<Buffer> {
+  const { name, linkname, xattrs } = entry;
+  if (xattrs.size > 0) {
+    const records = [...xattrs].map(([key, value]) => [`SCHILY.xattr.${key}`, value] as const);
+    yield* extension('x', encodePax(records));
+  }
+  if (name.length > NAME_FIELD) {
+    yield* extension('L', Buffer.from(`${name}\0`, 'latin1'));
+  }
+  if (linkname.length > NAME_FIELD) {
+    yield* extension('K', Buffer.from(`${linkname}\0`, 'latin1'));
+  }
+  yield encodeHeader({ ...entry, name: name.slice(0, NAME_FIELD), linkname: linkname.slice(0, NAME_FIELD) });
+}
+
+function* extension(type: string, content: Buffer): Generator<Buffer> {
+  const none = { mode: 0, uid: 0, gid: 0, mtime: 0, linkname: '', device: [0, 0], xattrs: new Map() } as const;
+  yield encodeHeader({ ...none, name: '././@LongLink', type, size: content.length });
+  yield content;
+  yield Buffer.alloc(padding(content.length));
+}
+
+/** The entry with what nydus-image and RAFS can hold of it. */
+export function known(entry: ReadEntry): TarEntry {
+  const { name, type, uid, gid, mtime, sparse } = entry;
+  if (!/^[0-6]$/.test(type)) {
+    throw new BadLayerError(`${shown(name)} is of type ${JSON.stringify(type)}, which runtimes do not extract, either`);
+  }
+  if (![uid, gid].every((id) => id >= 0 && id <= MAX_ID)) {
+    throw new BadLayerError(`${shown(name)} belongs to ${uid}:${gid}, and Linux knows no such owner`);
+  }
+  return {
+    ...entry,
+    size: sparse?.size ?? entry.size,
+    mtime: mtime < FIRST_TIME || mtime > LAST_TIME ? FIRST_TIME : mtime,
+    xattrs: knownAttributes(entry),
+  };
+}
+
+function knownAttributes({ name, type, xattrs }: TarEntry): Map<string, Buffer> {
+  const kept = new Map<string, Buffer>();
+  for (const [key, value] of xattrs) {
+    if (ACCESS_LIST.test(key)) {
+      throw new BadLayerError(`${shown(name)} has an access list, which Nydus cannot keep. Build the image without it`);
+    }
+    // Linux has attributes of users on files and folders only.
+    if (XATTRS.test(key) && (/[05]/.test(type) || !key.startsWith('user.'))) {
+      if (value.includes(0x0a) || key.includes('\n')) {
+        const why = 'has a line feed in its value, which nydus-image cannot read';
+        throw new BadLayerError(`the attribute ${shown(key)} of ${shown(name)} ${why}. Build the image without it`);
+      }
+      kept.set(key, value);
+    }
+  }
+  return kept;
+}
