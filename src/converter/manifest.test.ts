@@ -114,6 +114,7 @@ test('the manifest is what nydusify writes, with where each layer comes from', (
       'containerd.io/snapshot/nydus-fs-version': '6',
       'containerd.io/snapshot/nydus-builder-version': 'v2.2.0',
       'slipstream.dev/options': 'abc',
+      'slipstream.dev/layer-options': '2/RafsV6/zstd',
     },
   });
 });
