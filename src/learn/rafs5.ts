@@ -22,6 +22,8 @@ const TYPE_MASK = 0xf000;
 const REGULAR = 0x8000;
 const DIRECTORY = 0x4000;
 const ROOT = 1;
+/** Levels that a path of Linux may have (PATH_MAX). */
+const MAX_DEPTH = 2048;
 
 interface Inode {
   readonly number: number;
@@ -69,7 +71,7 @@ function pathOf(inode: Inode, directories: ReadonlyMap<number, Inode>): string {
   for (let number = inode.parent; number !== ROOT;) {
     const directory = directories.get(number);
     // A damaged tree may hold a directory in itself.
-    if (directory === undefined || names.length > directories.size) {
+    if (directory === undefined || names.length > MAX_DEPTH) {
       throw new RangeError(`the parent ${number}`);
     }
     names.push(directory.name);

@@ -35,9 +35,14 @@ export function readRafs6(bootstrap: Buffer): Tree {
   // A damaged tree may hold a directory in itself.
   const seen = new Set([root]);
   const open: { nid: number; path: string }[] = [{ nid: root, path: '' }];
+  let entries = 0;
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     const { nid, path } = next;
     for (const entry of entriesOf(bootstrap, readInode(bootstrap, meta + nid * SLOT))) {
+      entries += 1;
+      if (entries > bootstrap.length / DIRENT) {
+        throw new RangeError('directories that share their entries');
+      }
       const inode = readInode(bootstrap, meta + entry.nid * SLOT);
       const child = `${path}/${entry.name}`;
       if (inode.directory && !seen.has(entry.nid)) {

@@ -8,9 +8,11 @@ import { after, before, describe, test } from 'node:test';
 import { load } from 'js-yaml';
 import { answerAgentRequest, openTree } from '../../src/learn/agent.ts';
 import { getFromSocket } from '../../src/learn/socket.ts';
+import { readTree, TreeError } from '../../src/learn/tree.ts';
 import type { Manifest } from '../../src/registry/schema.ts';
 import { startHarness, succeeded, type Harness } from '../converter/harness.ts';
 import { richLayers } from '../converter/images.ts';
+import { seededRandom } from '../gen/random.ts';
 import { MAIN, run } from '../support/cli.ts';
 import { buildImage, pushImage, type Layer } from '../support/image-builder.ts';
 import { mountNydus, type NydusMount } from '../support/nydus-mount.ts';
@@ -120,4 +122,24 @@ test('a nydusd that keeps no records says which setting of which file turns them
   const answer = await answerAgentRequest(JSON.stringify(request), NEVER);
   assert.ok('error' in answer);
   assert.match(answer.error, /"access_pattern": true .* daemon\.nydusd_config of nydus-snapshotter's config\.toml/);
+});
+
+describe('a tree of which any byte may be wrong', () => {
+  for (const format of ['RafsV6', 'RafsV5'] as const) {
+    test(`is read or said to be damaged, as ${format}`, async () => {
+      const tree = await readFile(await convert(`damaged-${format.toLowerCase()}`, format));
+      const random = seededRandom(1);
+      for (let round = 0; round < 300; round += 1) {
+        const damaged = Buffer.from(tree.subarray(0, random.chance(0.3) ? random.int(tree.length) : tree.length));
+        for (let change = 0; change < 50 && damaged.length > 0; change += 1) {
+          damaged[random.int(damaged.length)] = random.int(256);
+        }
+        try {
+          readTree(damaged);
+        } catch (error) {
+          assert.ok(error instanceof TreeError, `${String(error)} in round ${round}`);
+        }
+      }
+    });
+  }
 });
