@@ -59,6 +59,8 @@ export function nodeJob({ namespace, name, node, image, imagePullSecrets, reques
             {
               name: AGENT,
               image,
+              // What it says when it fails is then in the Pod's status.
+              terminationMessagePolicy: 'FallbackToLogsOnError',
               args: ['learn-on-node', `--request=${JSON.stringify(request)}`],
               securityContext: {
                 allowPrivilegeEscalation: false,

@@ -98,12 +98,16 @@ async function ask(
   const job = { ...work, name: `slipstream-learn-${randomBytes(5).toString('hex')}` };
   await createJob(client, job, signal);
   try {
-    const pod = await finished(client, clock, job, signal);
-    const ref = { namespace: job.namespace, name: pod.metadata.name };
+    const { metadata, status } = await finished(client, clock, job, signal);
+    if (status?.phase === 'Failed') {
+      const said = status.containerStatuses?.[0]?.state?.terminated?.message;
+      throw new Error(`the Pod on ${job.node} failed: ${status.message ?? said ?? status.reason}`);
+    }
+    const ref = { namespace: job.namespace, name: metadata.name };
     const log = await client.podLogs(ref, { container: AGENT, limitBytes: ANSWER_MAX_BYTES }, signal);
     const answer = AgentAnswer.safeParse(parseJson(log.trimEnd().split('\n').at(-1) ?? '')).data;
-    if (pod.status?.phase !== 'Succeeded' || answer === undefined) {
-      throw new Error(`the Pod on ${job.node} failed: ${pod.status?.message ?? log.slice(-500)}`);
+    if (answer === undefined) {
+      throw unexpected(job.node);
     }
     if ('error' in answer) {
       throw new Error(`${job.node}: ${inWordsOfTheNode(answer.error, job.files)}`);
@@ -209,5 +213,5 @@ function inWordsOfTheNode(message: string, files: readonly HostFile[]): string {
 }
 
 function unexpected(node: string): Error {
-  return new Error(`the Job on ${node} gave an answer to another question: use the command of the operator's version`);
+  return new Error(`the Job on ${node} gave no answer to the question: use the command of the operator's version`);
 }

@@ -21,7 +21,7 @@ function pod(...accelerated: string[]): Pod {
         ...accelerated.map((name) => ({ name, image: `registry.test/${name}:1-nydus@${DIGEST}` })),
       ],
     },
-  } as Pod;
+  };
 }
 
 test('the only accelerated container is the one that is meant', () => {

@@ -55,7 +55,14 @@ export async function runLearnCommand(command: LearnCommand, signal: AbortSignal
         'was restarted meanwhile',
     );
   }
-  command.stdout.write(RENDER[command.output]({ ...source, proposal: propose(source.recording, limit) }));
+  const proposal = propose(source.recording, limit);
+  if (proposal.files.length === 0) {
+    throw new Error(
+      `no file that was read can be listed: each, such as ${source.recording.files[0]?.path}, is more than half of the image ` +
+        'or has a name that a list cannot hold; without a list, what is read is fetched as it is read',
+    );
+  }
+  command.stdout.write(RENDER[command.output]({ ...source, proposal }));
 }
 
 async function gather(

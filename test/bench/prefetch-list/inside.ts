@@ -41,7 +41,7 @@ const learntList = await progress.step('conversion with the list', () => acceler
 const everything = await progress.step('conversion with everything', () => convertEverything(IMAGE));
 const artifacts = Object.entries({ noList, learntList, everything });
 
-console.log(JSON.stringify(figure('learn.paths', '', [paths.length])));
+console.log(JSON.stringify(figure('learn.paths', 'paths', [paths.length])));
 console.log(JSON.stringify(figure('learn.share', '%', [list.share * 100])));
 for (const { at, bytesPerSecond } of LINES) {
   await cluster.limitOrigin(bytesPerSecond);
