@@ -12,8 +12,9 @@ const FileSystem = z.object({ access_pattern_enabled: z.boolean() });
 
 /** How nydusd is told to keep records, and what that costs. */
 const HOW_TO_RECORD =
-  'set "access_pattern": true in the file that daemon.nydusd_config of nydus-snapshotter\'s config.toml names and start ' +
-  'the Pod anew on a daemon that has read it; nydusd then keeps a hundred bytes for each file that is looked up';
+  'set "access_pattern": true in the file that daemon.nydusd_config of nydus-snapshotter\'s config.toml names, restart ' +
+  'nydus-snapshotter, and start the Pod on a node of these that does not have the image yet; nydusd then keeps a hundred ' +
+  'bytes for each file that is looked up';
 
 /**
  * Asks a nydusd what was read of a file system since it was mounted.
