@@ -1,27 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import type { KubeClient } from '../kube/client.ts';
 import { isForbidden } from '../kube/errors.ts';
-import { deployments, events, jobs, pods, type Pod } from '../kube/resources.ts';
+import { deployments, jobs } from '../kube/resources.ts';
 import { AgentAnswer, type AgentRequest } from '../learn/agent.ts';
 import { parseJson } from '../learn/json.ts';
 import type { Recording } from '../learn/recording.ts';
 import type { Clock } from '../runtime/clock.ts';
-import { AGENT, DEADLINE_SECONDS, nodeJob, type HostFile, type NodeJob } from './learn-job.ts';
+import { AGENT, nodeJob, type HostFile, type NodeJob } from './learn-job.ts';
 import type { LearnTarget } from './learn-target.ts';
+import { waitForEnd } from './learn-wait.ts';
 import { needed, type Reader } from './reader.ts';
 
-const POLL_MS = 500;
 const CLEANUP_MS = 10_000;
 /** The answer of a node has a line of some 100 bytes for each file. */
 const ANSWER_MAX_BYTES = 8 * 2 ** 20;
-
-/** What waits for a container and does not get better by waiting. */
-const HOPELESS = new Set([
-  'ImagePullBackOff',
-  'InvalidImageName',
-  'CreateContainerConfigError',
-  'CreateContainerError',
-]);
 
 /** Where the Job's files are in its container. */
 const HOST = '/host';
@@ -98,7 +90,7 @@ async function ask(
   const job = { ...work, name: `slipstream-learn-${randomBytes(5).toString('hex')}` };
   await createJob(client, job, signal);
   try {
-    const { metadata, status } = await finished(client, clock, job, signal);
+    const { metadata, status } = await waitForEnd(client, clock, job, signal);
     if (status?.phase === 'Failed') {
       const said = status.containerStatuses?.[0]?.state?.terminated?.message;
       throw new Error(`the Pod on ${job.node} failed: ${status.message ?? said ?? status.reason}`);
@@ -134,77 +126,6 @@ async function createJob(client: KubeClient, job: NodeJob, signal: AbortSignal):
     }
     throw error;
   }
-}
-
-/** Waits until the Pod of a Job has ended. */
-async function finished(
-  client: KubeClient,
-  clock: NodeOptions['clock'],
-  job: NodeJob,
-  signal: AbortSignal,
-): Promise<Pod> {
-  const { namespace, node } = job;
-  const deadline = clock.monotonic() + DEADLINE_SECONDS * 1000;
-  let state = 'there is no Pod yet';
-  while (clock.monotonic() < deadline) {
-    const labelSelector = `batch.kubernetes.io/job-name=${job.name}`;
-    const [pod] = (await client.list(pods, { namespace, labelSelector }, signal)).items;
-    if (pod?.status?.phase === 'Succeeded' || pod?.status?.phase === 'Failed') {
-      return pod;
-    }
-    const waiting = pod?.status?.containerStatuses?.[0]?.state?.waiting;
-    state = pod === undefined ? state : `its Pod is ${waiting?.reason ?? pod.status?.phase}`;
-    if (waiting?.reason !== undefined && HOPELESS.has(waiting.reason)) {
-      throw new Error(`the Pod on ${node} cannot start: ${waiting.reason}: ${waiting.message}`);
-    }
-    const warning = await warningAbout(client, namespace, [job.name, pod?.metadata.name ?? ''], signal);
-    if (warning !== undefined) {
-      throw new Error(inWordsOfTheUser(warning, job));
-    }
-    await clock.sleep(POLL_MS, signal);
-  }
-  throw new Error(`the Job on ${node} did not end within ${DEADLINE_SECONDS} s: ${state}; is the node Ready?`);
-}
-
-interface Warning {
-  readonly reason: string;
-  readonly note: string;
-}
-
-/** What keeps a Job or its Pod from starting, as far as the user may read Events. */
-async function warningAbout(
-  client: KubeClient,
-  namespace: string,
-  names: readonly string[],
-  signal: AbortSignal,
-): Promise<Warning | undefined> {
-  try {
-    const { items } = await client.list(events, { namespace, fieldSelector: 'type=Warning' }, signal);
-    const found = items.find(
-      ({ reason, regarding }) =>
-        names.includes(regarding?.name ?? '') && (reason === 'FailedCreate' || reason === 'FailedMount'),
-    );
-    return found === undefined ? undefined : { reason: found.reason ?? '', note: found.note ?? '' };
-  } catch (error) {
-    if (isForbidden(error)) {
-      return undefined;
-    }
-    throw error;
-  }
-}
-
-function inWordsOfTheUser({ reason, note }: Warning, { namespace, node, files }: NodeJob): string {
-  if (reason === 'FailedCreate') {
-    return (
-      `no Pod that sees files of its node may be created in the namespace ${namespace}: ${note}. Let the namespace's Pod ` +
-      'Security level be privileged for the time, or use --records'
-    );
-  }
-  const paths = files.map(({ path }) => path).join(', ');
-  return (
-    `${node} does not have ${paths}: ${note}. The node must run nydus-snapshotter with system.enable = true in its ` +
-    'config.toml; where system.address is another, name it by --system-socket'
-  );
 }
 
 /** Puts the node's paths into a message, for those that the container has for them. */
