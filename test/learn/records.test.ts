@@ -14,7 +14,7 @@ import { startHarness, succeeded, type Harness } from '../converter/harness.ts';
 import { richLayers } from '../converter/images.ts';
 import { seededRandom } from '../gen/random.ts';
 import { MAIN, run } from '../support/cli.ts';
-import { buildImage, pushImage, type Layer } from '../support/image-builder.ts';
+import { buildImage, buildTar, directory, file, layerOf, pushImage, type Layer } from '../support/image-builder.ts';
 import { mountNydus, type NydusMount } from '../support/nydus-mount.ts';
 
 /** In the order in which they are read. */
@@ -28,12 +28,27 @@ let layers: Layer[];
 before(async () => {
   harness = await startHarness();
   folder = await mkdtemp(join(tmpdir(), 'learn-test-'));
-  layers = await richLayers();
+  layers = [...(await richLayers()), await attributedDirectories()];
 });
 after(async () => {
   await harness[Symbol.asyncDispose]();
   await rm(folder, { recursive: true, force: true });
 });
+
+/** Directories with extended attributes, which lie before their entries, and one of several blocks. */
+async function attributedDirectories(): Promise<Layer> {
+  const many = Array.from({ length: 400 }, (_, i) => file(`big/${'n'.repeat(i % 30)}-${i}`, `${i}`));
+  const xattrs = { 'user.first': 'a value', 'user.second': 'another' };
+  return layerOf(
+    await buildTar([
+      directory('attributed/', { xattrs }),
+      file('attributed/one', '1'),
+      file('attributed/two', '2'),
+      directory('big/', { xattrs }),
+      ...many,
+    ]),
+  );
+}
 
 /** Converts the image and gives the path of the artifact's tree. */
 async function convert(repository: string, format: 'RafsV6' | 'RafsV5'): Promise<string> {
