@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { Command, Option } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import type { BacktestFlags } from './cli/backtest-options.ts';
+import { MAX_PATHS, SYSTEM_SOCKET } from './learn/defaults.ts';
 import { createLogger, LOG_LEVELS } from './observability/logger.ts';
 
 const USER_AGENT = `slipstream/${packageJson.version}`;
@@ -117,6 +118,39 @@ function program(signal: AbortSignal): Command {
       await runTimelineCommand({ target, ...flags, userAgent: USER_AGENT, clock: systemClock, stdout, stderr }, signal);
     });
   root
+    .command('learn')
+    .description('propose the list of paths to prefetch (spec.conversion.prefetchPaths) from what a running Pod read')
+    .argument('[pod]', 'a running Pod of an accelerated image, as pod/NAME')
+    .option('-c, --container <name>', 'its container, where several are accelerated')
+    .option('--records <path>', "in place of a Pod: nydusd's answer to GET /api/v1/metrics/pattern; with --bootstrap")
+    .option('--bootstrap <path>', 'with --records: the tree of the same image, image.boot')
+    .option('--limit <number>', 'longest list', String(MAX_PATHS))
+    .addOption(
+      new Option('-o, --output <format>', 'what to write; yaml is a patch for the AcceleratedImage')
+        .choices(['table', 'yaml', 'json'])
+        .default('table'),
+    )
+    .option('-n, --namespace <name>', "namespace of the Pod; the context's without it")
+    .option('--context <name>', 'context of the kubeconfig')
+    .option('--kubeconfig <path>', 'kubeconfig file; without it the one of the environment')
+    .option('--operator-namespace <name>', 'namespace that Slipstream is installed in', 'slipstream-system')
+    .option('--operator-name <name>', "name of the operator's Deployment", 'slipstream')
+    .option('--system-socket <path>', "nydus-snapshotter's system socket on the node", SYSTEM_SOCKET)
+    .action(async (target: string | undefined, flags: LearnFlags) => {
+      const { runLearnCommand } = await import('./cli/learn.ts');
+      const { systemClock } = await import('./runtime/clock.ts');
+      const { stdout } = process;
+      await runLearnCommand({ target, ...flags, userAgent: USER_AGENT, clock: systemClock, stdout }, signal);
+    });
+  // What the Jobs of `learn` run.
+  root
+    .command('learn-on-node', { hidden: true })
+    .requiredOption('--request <json>', 'what to ask, and whom')
+    .action(async ({ request }: { request: string }) => {
+      const { answerAgentRequest } = await import('./learn/agent.ts');
+      process.stdout.write(`${JSON.stringify(await answerAgentRequest(request, signal))}\n`);
+    });
+  root
     .command('backtest')
     .description('say how well a PrefetchPolicy would have foreseen the scale-outs of a load of the past')
     .option('--metrics <path>', 'the load: a CSV file of time,value; - is standard input')
@@ -196,6 +230,20 @@ interface TimelineFlags {
   namespace?: string;
   context?: string;
   kubeconfig?: string;
+}
+
+interface LearnFlags {
+  container?: string;
+  records?: string;
+  bootstrap?: string;
+  limit: string;
+  output: 'table' | 'yaml' | 'json';
+  namespace?: string;
+  context?: string;
+  kubeconfig?: string;
+  operatorNamespace: string;
+  operatorName: string;
+  systemSocket: string;
 }
 
 interface BacktestCommandFlags extends BacktestFlags {

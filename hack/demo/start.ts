@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cluster, ClusterNode } from '../cluster/cluster.ts';
 import { coldNode } from '../cluster/cold.ts';
 import type { KubeClient } from '../../src/kube/client.ts';
+import { RUNTIME_HANDLER_ANNOTATION } from '../../src/api/v1alpha1/labels.ts';
 import { events, pods } from '../../src/kube/resources.ts';
 import type { Pod } from '../../src/kube/resources.ts';
 import { answersCorrectly } from './service.ts';
@@ -10,6 +11,8 @@ import type { Answer } from './service.ts';
 const NAMESPACE = 'default';
 const POLL_MS = 20;
 const TIMEOUT_MS = 300_000;
+const SETTLE_MS = 2000;
+const SETTLED_BYTES = 64 * 1024;
 
 /** One start of the service, from a node that has nothing of the image. */
 export interface Start {
@@ -19,6 +22,8 @@ export interface Start {
   pullSeconds: number;
   /** Bytes that the registry sent meanwhile. */
   originBytes: number;
+  /** Bytes that it had sent when it sent no more; not measured unless asked for. */
+  settledBytes?: number;
   /** What the Pod ran. */
   image: string;
 }
@@ -32,17 +37,27 @@ export interface StartOptions {
   /** False: the Pod opts out of rewriting and starts from the OCI image. */
   accelerated: boolean;
   expected: Answer;
+  /** RuntimeClass for an image that is an artifact already. */
+  runtimeClassName?: string;
+  /** Also wait until the registry sends no more, as nydusd goes on fetching after the first answer. */
+  settle?: boolean;
 }
 
 /** Empties the node, starts a Pod on it and waits for the first correct answer; takes the Pod away again. */
 export async function timeStart(options: StartOptions): Promise<Start> {
-  const { client, cluster, node, name, image, accelerated, expected } = options;
+  const { client, cluster, node, name, image, accelerated, expected, runtimeClassName, settle = false } = options;
   await coldNode(node);
   const before = await cluster.originBytes();
   const since = performance.now();
   const created = await client.create(pods, {
-    metadata: { namespace: NAMESPACE, name, labels: accelerated ? {} : { 'slipstream.dev/rewrite': 'disabled' } },
+    metadata: {
+      namespace: NAMESPACE,
+      name,
+      labels: accelerated ? {} : { 'slipstream.dev/rewrite': 'disabled' },
+      ...(runtimeClassName === undefined ? {} : { annotations: { [RUNTIME_HANDLER_ANNOTATION]: runtimeClassName } }),
+    },
     spec: {
+      ...(runtimeClassName === undefined ? {} : { runtimeClassName }),
       nodeSelector: { 'kubernetes.io/hostname': node.name },
       restartPolicy: 'Never',
       automountServiceAccountToken: false,
@@ -54,14 +69,28 @@ export async function timeStart(options: StartOptions): Promise<Start> {
   try {
     const pod = await firstAnswer(client, created, expected);
     const readySeconds = (performance.now() - since) / 1000;
+    const originBytes = (await cluster.originBytes()) - before;
     return {
       readySeconds,
+      originBytes,
       pullSeconds: await pullSeconds(client, pod),
-      originBytes: (await cluster.originBytes()) - before,
+      ...(settle ? { settledBytes: (await settled(cluster)) - before } : {}),
       image: pod.spec?.containers[0]?.image ?? '',
     };
   } finally {
     await removePod(client, name);
+  }
+}
+
+/** Bytes that the registry has sent when it sends nothing but keep-alives for a while. */
+async function settled(cluster: Cluster): Promise<number> {
+  for (let last = await cluster.originBytes(); ;) {
+    await sleep(SETTLE_MS);
+    const now = await cluster.originBytes();
+    if (now - last < SETTLED_BYTES) {
+      return now;
+    }
+    last = now;
   }
 }
 

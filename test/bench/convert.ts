@@ -106,9 +106,12 @@ async function measureDeduplication(host: string): Promise<void> {
     return result.bytesPushed;
   };
   const saved = (bytes: number): number => 1 - bytes / anew.result.bytesPushed;
+  const layers = saved(await pushed('stack-layers', {}));
+  const both = saved(await pushed('stack-chunks', dictionary));
   print([
-    figure('convert.dedup.layers', '×', [saved(await pushed('stack-layers', {}))], PAIR),
-    figure('convert.dedup.chunks', '×', [saved(await pushed('stack-chunks', dictionary))], PAIR),
+    figure('convert.dedup.layers', '×', [layers], PAIR),
+    figure('convert.dedup.chunks', '×', [both - layers], PAIR),
+    figure('convert.dedup.both', '×', [both], PAIR),
   ]);
 }
 

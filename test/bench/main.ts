@@ -12,7 +12,7 @@ import { createInterface } from 'node:readline';
 import type { Figure } from '../../hack/figures.ts';
 import type { BenchmarkRun } from './results.ts';
 
-const BENCHMARKS = ['admission', 'backtest', 'convert', 'scaleouts'];
+const BENCHMARKS = ['admission', 'backtest', 'convert', 'prefetch-list', 'scaleouts'];
 
 const names = process.argv.slice(2);
 const unknown = names.find((name) => !BENCHMARKS.includes(name));

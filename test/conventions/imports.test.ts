@@ -23,6 +23,7 @@ const EVERYTHING_BELOW = [
   'rewriting',
   'scaleout',
   'backtest',
+  'learn',
   'config',
 ];
 
@@ -41,6 +42,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   rewriting: ['api', 'registry'],
   scaleout: ['api', 'autoscaling'],
   backtest: ['api', 'autoscaling'],
+  learn: ['registry'],
   controllers: EVERYTHING_BELOW,
   webhook: EVERYTHING_BELOW,
   cli: EVERYTHING_BELOW,

@@ -15,6 +15,14 @@ export interface NydusMount extends AsyncDisposable {
   mountpoint: string;
   /** Folder of the chunks that were fetched. */
   cache: string;
+  /** nydusd's API socket. */
+  socket: string;
+}
+
+/** How nydusd is to run. */
+export interface MountOptions {
+  /** Keep access records, as on a node of the development cluster. */
+  records?: boolean;
 }
 
 /**
@@ -22,9 +30,14 @@ export interface NydusMount extends AsyncDisposable {
  * nydusd also ends with this process.
  * @param bootstrap path of `image.boot`.
  */
-export async function mountNydus(bootstrap: string, blobs: BlobSource): Promise<NydusMount> {
+export async function mountNydus(
+  bootstrap: string,
+  blobs: BlobSource,
+  { records = false }: MountOptions = {},
+): Promise<NydusMount> {
   const folder = await mkdtemp(join(tmpdir(), 'nydus-mount-'));
   const [mountpoint, cache, config] = [join(folder, 'mnt'), join(folder, 'cache'), join(folder, 'config.json')];
+  const socket = join(folder, 'api.sock');
   let daemon: Process | undefined;
   const dispose = async (): Promise<void> => {
     await unmount(mountpoint);
@@ -34,8 +47,8 @@ export async function mountNydus(bootstrap: string, blobs: BlobSource): Promise<
   try {
     await mkdir(mountpoint);
     await mkdir(cache);
-    await writeFile(config, JSON.stringify(configOf(blobs, cache)));
-    const args = ['--config', config, '--mountpoint', mountpoint, '--bootstrap', bootstrap];
+    await writeFile(config, JSON.stringify({ ...configOf(blobs, cache), access_pattern: records }));
+    const args = ['--config', config, '--mountpoint', mountpoint, '--bootstrap', bootstrap, '--apisock', socket];
     // nydusd wants a million open files, and dies where it may not have them; 0 leaves the limit as it is.
     const command = ['fuse', '--rlimit-nofile', '0', ...args];
     const running = await startProcess(toolPath('nydusd'), command, join(folder, 'nydusd.log'));
@@ -48,7 +61,7 @@ export async function mountNydus(bootstrap: string, blobs: BlobSource): Promise<
     await dispose();
     throw error;
   }
-  return { mountpoint, cache, [Symbol.asyncDispose]: dispose };
+  return { mountpoint, cache, socket, [Symbol.asyncDispose]: dispose };
 }
 
 function configOf(blobs: BlobSource, cache: string): object {
