@@ -165,8 +165,8 @@ describe('a layer that costs too much is refused for good', () => {
 describe('a conversion without room for its files fails for now, and says what to do', () => {
   for (const [limit, where] of [
     ['nr_inodes=5', 'not even for a pipe'],
-    ['size=600k', 'for the tree of a layer'],
-    ['size=1000k', 'for the tree of the image'],
+    ['size=300k', 'for the tree of a layer'],
+    ['size=600k', 'for the tree of the image'],
   ] as const) {
     test(where, async () => {
       const entries = Array.from({ length: 4000 }, (_, i) => file(`a-name-of-some-length-${i}`, { content: '' }));
