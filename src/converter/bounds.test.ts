@@ -15,14 +15,21 @@ describe('a layer', () => {
   test('may have more of them in proportion to what is stored', () => {
     const meter = layerMeter(200, BOUNDS);
     meter.bytes(2000);
-    assert.throws(() => meter.bytes(1), /more than 1000 and 10 times the 200 bytes stored/);
+    assert.throws(() => meter.bytes(1), /more than 2000 bytes, the most for 200 bytes stored/);
+  });
+
+  test('may not even announce more of them, be it as holes of sparse files', () => {
+    assert.throws(() => layerMeter(1, BOUNDS).entry(1001, 1001), /it decompresses to more than/);
+    const meter = layerMeter(1, BOUNDS);
+    meter.entry(600, 100);
+    assert.throws(() => meter.entry(600, 0), /it decompresses to more than/);
   });
 
   test('may have so many files', () => {
     const meter = layerMeter(1, BOUNDS);
     for (let i = 0; i < 3; i += 1) {
-      meter.entry();
+      meter.entry(0, 0);
     }
-    assert.throws(() => meter.entry(), /it has more than 3 files/);
+    assert.throws(() => meter.entry(0, 0), /it has more than 3 files/);
   });
 });

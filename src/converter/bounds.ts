@@ -23,10 +23,14 @@ export const LAYER_BOUNDS: Readonly<LayerBounds> = { entries: 2_000_000, freeByt
 
 /** Counts what a layer costs while it is read. Its calls throw BadLayerError beyond the bounds. */
 export interface LayerMeter {
-  /** So many more bytes came out of the decompression, or stand for holes of sparse files. */
+  /** So many more bytes came out of the decompression. */
   bytes(count: number): void;
-  /** Another entry came. */
-  entry(): void;
+  /**
+   * Another entry comes.
+   * @param content bytes of it, with the holes of a sparse file.
+   * @param stored bytes of it that will come out of the decompression.
+   */
+  entry(content: number, stored: number): void;
 }
 
 /** @param stored bytes of the layer in the registry. */
@@ -34,19 +38,24 @@ export function layerMeter(stored: number, { entries, freeBytes, ratio }: LayerB
   const limit = Math.max(freeBytes, stored * ratio);
   let size = 0;
   let files = 0;
+  function check(bytes: number): void {
+    if (bytes > limit) {
+      const than = `${limit} bytes, the most for ${stored} bytes stored`;
+      throw new BadLayerError(`it decompresses to more than ${than}. Build the image without such files`);
+    }
+  }
   return {
     bytes(count) {
       size += count;
-      if (size > limit) {
-        const than = `${limit} bytes, which is more than ${freeBytes} and ${ratio} times the ${stored} bytes stored`;
-        throw new BadLayerError(`it decompresses to more than ${than}. Build the image without such files`);
-      }
+      check(size);
     },
-    entry() {
+    entry(content, storedContent) {
       files += 1;
       if (files > entries) {
         throw new BadLayerError(`it has more than ${entries} files. Pack small files of the image into archives`);
       }
+      size += Math.max(0, content - storedContent);
+      check(size + storedContent);
     },
   };
 }

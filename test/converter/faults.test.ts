@@ -105,7 +105,12 @@ describe('a conversion fails, and leaves the tag as it was, when', () => {
       /^read layer sha256:/,
     ],
     'a layer is reset each time': [readsOfLayer, { cutAnswer: MIB }, 'RegistryUnreachable', /^read layer sha256:/],
-    'finished uploads are lost each time': [commits, { cutRequest: 0 }, 'RegistryUnreachable', /^push a layer to /],
+    'answers to finished uploads are lost each time': [
+      commits,
+      'loseAnswer',
+      'RegistryUnreachable',
+      /^push a layer to /,
+    ],
   };
   for (const [name, [which, fault, reason, message]] of Object.entries(lasting)) {
     test(name, async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -134,7 +135,12 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
       assert.equal(answer.status, 202);
     },
     collectGarbage: () => distribution.collectGarbage(),
-    openUploads: (repository) => readdir(join(store, 'repositories', repository, '_uploads')).catch(() => []),
+    async openUploads(repository) {
+      const uploads = join(store, 'repositories', repository, '_uploads');
+      const all = await readdir(uploads).catch(() => []);
+      // Of one that was cancelled, distribution leaves an empty folder.
+      return all.filter((id) => existsSync(join(uploads, id, 'startedat')));
+    },
     async loseBlob(repository, digest) {
       await rm(join(store, 'repositories', repository, '_layers', digest.replace(':', '/')), { recursive: true });
     },

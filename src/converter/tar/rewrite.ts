@@ -1,5 +1,5 @@
 import type { LayerMeter } from '../bounds.ts';
-import { byteReader } from './bytes.ts';
+import { byteReader, type ByteReader } from './bytes.ts';
 import { place, type LayerContents } from './contents.ts';
 import { nextEntry, type ReadEntry } from './entry.ts';
 import { BadLayerError, shown } from './errors.ts';
@@ -41,9 +41,9 @@ export async function* rewriteTar(
     if (entry === undefined) {
       break;
     }
-    meter.entry();
+    meter.entry(entry.sparse?.size ?? entry.size, entry.size);
     const placed = place(known(entry), contents);
-    for await (const part of written(placed, contentOf(entry, bytes, meter))) {
+    for await (const part of written(placed, contentOf(entry, bytes))) {
       batch.push(part);
       length += part.length;
       if (length >= BATCH) {
@@ -65,20 +65,9 @@ export async function* metered(source: AsyncIterable<Buffer>, meter: LayerMeter)
 }
 
 /** The content of an entry as it was before the tar; reads its padding, too. */
-async function* contentOf(
-  entry: ReadEntry,
-  bytes: ReturnType<typeof byteReader>,
-  meter: LayerMeter,
-): AsyncGenerator<Buffer> {
-  if (entry.sparse === undefined) {
-    yield* bytes.stream(entry.size);
-  } else {
-    for await (const part of expand(bytes, entry.size, entry.sparse)) {
-      meter.bytes(part.length);
-      yield part;
-    }
-  }
-  await bytes.take(padding(entry.size));
+async function* contentOf({ size, sparse }: ReadEntry, bytes: ByteReader): AsyncGenerator<Buffer> {
+  yield* sparse === undefined ? bytes.stream(size) : expand(bytes, size, sparse);
+  await bytes.take(padding(size));
 }
 
 /** Header, content and padding of an entry; of none, only its content is read. */
