@@ -23,7 +23,7 @@ export async function inspectTar(
     if (entry === undefined) {
       break;
     }
-    meter.entry();
+    meter.entry(entry.size, entry.size);
     if (!readsTheSame(entry, place(known(entry), contents))) {
       throw new BadLayerError(`nydus-image would not read ${shown(entry.name)} as runtimes do. ${INSTEAD}`);
     }
