@@ -144,6 +144,18 @@ describe('an upload in chunks', () => {
     assert.equal(registry.openUploads, 0);
   });
 
+  test('is cancelled where the registry says that it is, after a chunk that broke off', async () => {
+    const { registry, client, app } = await start();
+    const blob = await client.startUpload(app);
+    registry.fail({ method: 'DELETE', fault: { answer: 416, code: 'RANGE_INVALID' }, times: 2 });
+    await blob.abort();
+    assert.equal(registry.openUploads, 0);
+    assert.deepEqual(
+      registry.requests.map(({ method }) => method),
+      ['POST', 'DELETE', 'GET', 'DELETE', 'GET', 'DELETE'],
+    );
+  });
+
   test('that cannot be cancelled is left alone', async () => {
     const { registry, client, app } = await start();
     const blob = await client.startUpload(app);

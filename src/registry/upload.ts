@@ -14,6 +14,9 @@ const CHUNK_SIZE_MAX = 128 * 1024 * 1024;
 /** Breaks of one chunk that an upload gets over: enough for a registry that starts again. */
 const RESUMES = 6;
 const CANCEL_MS = 5_000;
+const CANCEL_TRIES = 4;
+/** Answers to the end of an upload: it is gone, was gone, or is not where its Location says. */
+const CANCELLED = [200, 202, 204, 404, 416];
 /** How fast a registry is expected to put a finished blob in its place, in bytes per millisecond: some copy it. */
 const COMMIT_RATE = 10_000;
 
@@ -189,13 +192,25 @@ class ChunkedUpload implements BlobUpload {
 
 /** Closes an upload that nobody goes on with. What cannot be cancelled is left for the registry to clear away. */
 async function cancel(session: Session, ref: Repository, url: URL, { credentials }: CallOptions): Promise<void> {
-  const subject = `upload to ${ref.registry}/${ref.repository}`;
-  const request = uploadRequest(ref, 'DELETE', url, subject, [200, 202, 204, 404]);
   // Not the caller's signal: an aborted call has something to cancel, too.
-  const signal = AbortSignal.timeout(CANCEL_MS);
-  await session.send(request, { credentials, signal }).catch((error: unknown) => {
+  const call = { credentials, signal: AbortSignal.timeout(CANCEL_MS) };
+  await tryCancel(session, ref, url, call).catch((error: unknown) => {
     session.log?.debug({ err: error }, 'upload not cancelled');
   });
+}
+
+async function tryCancel(session: Session, ref: Repository, url: URL, call: CallOptions): Promise<void> {
+  const subject = `upload to ${ref.registry}/${ref.repository}`;
+  let location = url;
+  for (let tries = 1; ; tries += 1) {
+    const answer = await session.send(uploadRequest(ref, 'DELETE', location, subject, CANCELLED), call);
+    if (answer.status !== 416 || tries === CANCEL_TRIES) {
+      return;
+    }
+    // A chunk that broke off went on a little, and distribution takes only a Location that knows how far.
+    await session.pause(tries, call);
+    location = resolveLocation(await session.send(uploadRequest(ref, 'GET', location, subject, [200, 204]), call));
+  }
 }
 
 function openRequest(session: Session, ref: Repository, subject: string, idempotent: boolean): ApiRequest {
