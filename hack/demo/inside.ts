@@ -3,7 +3,7 @@ import { appendFile } from 'node:fs/promises';
 import { loadKubeClient } from '../../src/kube/client.ts';
 import type { KubeClient } from '../../src/kube/client.ts';
 import { acceleratedImages, prefetchPolicies } from '../../src/kube/resources.ts';
-import { formatBytes } from '../../src/controllers/bytes.ts';
+import { formatBytes } from '../../src/api/v1alpha1/bytes.ts';
 import { openCluster } from '../cluster/cluster.ts';
 import type { Cluster, ClusterNode } from '../cluster/cluster.ts';
 import { coldNode } from '../cluster/cold.ts';

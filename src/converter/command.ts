@@ -4,6 +4,7 @@ import { convert } from './convert.ts';
 import { readCredentials } from './credentials.ts';
 import { ConvertError, failureOf } from './errors.ts';
 import { ConvertRequest } from './options.ts';
+import { describeProgress } from './progress.ts';
 import type { ConvertResult } from './result.ts';
 import { runWorker, type WorkerCommand } from './worker.ts';
 
@@ -45,7 +46,7 @@ async function run(command: ConvertCommand, log: Logger, signal: AbortSignal): P
         credentials: { source, target },
         log,
         nydusImage: command.nydusImage,
-        onProgress: (progress) => log.info({ progress }, 'progress'),
+        onProgress: (progress) => log.info({ progress }, describeProgress(progress, 'layers')),
       },
       signal,
     );

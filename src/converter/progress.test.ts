@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
-import { progressMeter, type Progress, type ProgressMeter } from './progress.ts';
+import { describeProgress, progressMeter, type Progress, type ProgressMeter } from './progress.ts';
 import { stopwatch } from './stopwatch.ts';
 
 let time: number;
@@ -76,4 +76,9 @@ test('a stopwatch counts time in which several things run once', async () => {
     time = 5500;
   });
   assert.equal(watch.elapsed(), 1500);
+});
+
+test('a person reads bytes and layers', () => {
+  const progress = { percent: 42, bytesDone: 180 << 20, bytesTotal: 430 << 20, layersDone: 5, layersTotal: 9 };
+  assert.equal(describeProgress(progress, 'layers'), '42 %: 180 MiB of 430 MiB, 5 of 9 layers');
 });

@@ -1,3 +1,5 @@
+import { formatBytes } from '../api/v1alpha1/bytes.ts';
+
 /** How far a conversion is. Bytes are those of the source's layers as stored in the registry. */
 export interface Progress {
   bytesDone: number;
@@ -6,6 +8,15 @@ export interface Progress {
   percent: number;
   layersDone: number;
   layersTotal: number;
+}
+
+/**
+ * Progress for the person who reads a worker's log.
+ * @param layers what is counted: `layers`, or `blobs` of a copy.
+ */
+export function describeProgress(progress: Progress, layers: 'layers' | 'blobs'): string {
+  const { percent, bytesDone, bytesTotal, layersDone, layersTotal } = progress;
+  return `${percent} %: ${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)}, ${layersDone} of ${layersTotal} ${layers}`;
 }
 
 /** Keeps count and reports at most once an interval, plus once at the end. */

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { readCredentials } from '../converter/credentials.ts';
+import { describeProgress } from '../converter/progress.ts';
 import { runWorker, type WorkerCommand } from '../converter/worker.ts';
 import { RegistryClient } from '../registry/client.ts';
 import { failureOf, ReplicateError } from './errors.ts';
@@ -47,7 +48,7 @@ async function run(command: ReplicateCommand, log: Logger, signal: AbortSignal):
         registry,
         credentials: { artifact, source, replica },
         log,
-        onProgress: (progress) => log.info({ progress }, 'progress'),
+        onProgress: (progress) => log.info({ progress }, describeProgress(progress, 'blobs')),
       },
       signal,
     );

@@ -50,7 +50,11 @@ export async function startJob(pass: Pass, deps: Dependencies, identity: Convers
         chunkDictionary: dictionaryOf(image.spec.conversion),
         prefetchPaths: image.spec.conversion.prefetchPaths ?? [],
         optionsHash: identity.optionsHash,
-        registries: registryOptions(deps.config, [source.registry, target.registry, ...(dictionary === undefined ? [] : [dictionary.registry])]),
+        registries: registryOptions(deps.config, [
+          source.registry,
+          target.registry,
+          ...(dictionary === undefined ? [] : [dictionary.registry]),
+        ]),
         reuse: status.artifact === undefined ? [] : [status.artifact.image],
       },
     },

@@ -4,7 +4,7 @@ import { KubeError } from '../../kube/errors.ts';
 import type { Job } from '../../kube/resources.ts';
 import { formatReference, InvalidReferenceError } from '../../registry/reference.ts';
 import { ReplicateResult } from '../../replication/result.ts';
-import { formatBytes } from '../bytes.ts';
+import { formatBytes } from '../../api/v1alpha1/bytes.ts';
 import { readProgress } from './conversion-job.ts';
 import { workerState } from './job-state.ts';
 import type { Dependencies, Pass } from './pass.ts';

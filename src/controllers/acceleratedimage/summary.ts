@@ -8,7 +8,7 @@ import {
 } from '../../api/v1alpha1/conditions.ts';
 import type { Condition } from '../../api/v1alpha1/meta.ts';
 import { removeCondition, setCondition } from '../../runtime/conditions.ts';
-import { formatBytes } from '../bytes.ts';
+import { formatBytes } from '../../api/v1alpha1/bytes.ts';
 import type { ReconcileError } from '../reconcile-error.ts';
 import { readyReplicas, replication } from './replication.ts';
 

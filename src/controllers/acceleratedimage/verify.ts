@@ -64,7 +64,9 @@ export async function verifyArtifact(
           }
           const data = blob.annotations?.[REFERENCE_ANNOTATION];
           if (data !== undefined && (await registry.blobExists(repository, data, call)) === undefined) {
-            throw failure(`layer ${data}, over which ${blob.digest} of ${result.image} is an index, is not in the registry`);
+            throw failure(
+              `layer ${data}, over which ${blob.digest} of ${result.image} is an index, is not in the registry`,
+            );
           }
         }),
       ),

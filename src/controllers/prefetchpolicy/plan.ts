@@ -81,28 +81,28 @@ async function planImage(image: string, options: PlanOptions): Promise<PlannedIm
       }),
     );
     return read.flat().map(({ platform, digest, manifest }) => {
-        const base = repositoryUrl(reference, options.config);
-        const blobs = [manifest.config, ...manifest.layers].map((layer): Blob => ({
-          registry: reference.registry,
-          repository: reference.repository,
-          digest: layer.digest,
-          size: layer.size,
-          url: `${base}/blobs/${layer.digest}`,
-        }));
-        const distinct = [...new Map(blobs.map((blob) => [blob.digest, blob])).values()];
-        return {
-          image,
-          digest,
+      const base = repositoryUrl(reference, options.config);
+      const blobs = [manifest.config, ...manifest.layers].map((layer): Blob => ({
+        registry: reference.registry,
+        repository: reference.repository,
+        digest: layer.digest,
+        size: layer.size,
+        url: `${base}/blobs/${layer.digest}`,
+      }));
+      const distinct = [...new Map(blobs.map((blob) => [blob.digest, blob])).values()];
+      return {
+        image,
+        digest,
+        platform,
+        bytes: distinct.reduce((sum, blob) => sum + blob.size, 0),
+        warm: {
+          manifestUrl: `${base}/manifests/${digest}`,
           platform,
-          bytes: distinct.reduce((sum, blob) => sum + blob.size, 0),
-          warm: {
-            manifestUrl: `${base}/manifests/${digest}`,
-            platform,
-            blobs: distinct,
-            ...(authorization === undefined ? {} : { authorization }),
-          },
-        };
-      });
+          blobs: distinct,
+          ...(authorization === undefined ? {} : { authorization }),
+        },
+      };
+    });
   } catch (error) {
     if (error instanceof RegistryError) {
       throw waiting(Reason.ImageUnresolvable, error.message, error.retryAfter ?? RETRY_MS, error);

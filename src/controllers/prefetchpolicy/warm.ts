@@ -6,7 +6,7 @@ import { ProviderError } from '../../dragonfly/provider.ts';
 import type { Provider } from '../../dragonfly/provider.ts';
 import type { Credentials } from '../../registry/auth.ts';
 import type { Reference } from '../../registry/reference.ts';
-import { formatBytes } from '../bytes.ts';
+import { formatBytes } from '../../api/v1alpha1/bytes.ts';
 import { resolveCredentials } from '../credentials.ts';
 import { parseDuration } from '../duration.ts';
 import { nodePlatforms } from '../platforms.ts';
