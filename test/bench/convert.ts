@@ -1,7 +1,7 @@
 /**
  * node test/bench/convert.ts: what a conversion takes, against the least that the machine can do and against doing one step after
- * another, and what layer reuse and the chunk dictionary save. Real worker, registry and nydus-image. Options: `--runs` (3),
- * `--sizes` (1,3), in GB as stored in the registry. The images are made once and kept in the cache.
+ * another, and what layer reuse and the chunk dictionary save. Real worker, registry and nydus-image. Options: `--sizes` (1,3),
+ * in GB as stored in the registry, and `--runs` of each (3, and 2 of the big ones). The images are made once and kept in the cache.
  */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -22,7 +22,7 @@ import { cpuFloor, stepAfterStep } from './convert/steps.ts';
 import { runWorker, type WorkerRun } from './convert/worker.ts';
 
 const { values } = parseArgs({ options: { runs: { type: 'string' }, sizes: { type: 'string' } } });
-const runs = Number(values.runs ?? 3);
+const runsOf = (gigabytes: number): number => Number(values.runs ?? (gigabytes > 2 ? 2 : 3));
 const sizes = (values.sizes ?? '1,3').split(',').map(Number);
 
 const folder = await mkdtemp(join(tmpdir(), 'slipstream-bench-convert-'));
@@ -54,7 +54,7 @@ async function measureSize(gigabytes: number, host: string, registry: RegistryCl
   }
   const [floors, plains]: [number[], number[]] = [[], []];
   const [whole, updates]: [WorkerRun[], WorkerRun[]] = [[], []];
-  for (let run = 0; run < runs; run += 1) {
+  for (let run = 0; run < runsOf(gigabytes); run += 1) {
     // A repository of its own, where nothing is yet.
     const target = `${host}/${name}-${run}`;
     whole.push(await convert(host, `${host}/${name}:1`, `${target}:1-nydus`));
