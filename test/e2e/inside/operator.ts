@@ -1,8 +1,20 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { NODE_CAPABLE_LABEL, REWRITE_ANNOTATION } from '../../../src/api/v1alpha1/labels.ts';
-import { jobs, nodes, pods } from '../../../src/kube/resources.ts';
-import { accelerate, BUSYBOX_IMAGE, createPod, openWorld, output, removePod, until, type World } from './world.ts';
+import { acceleratedImages, jobs, nodes, pods } from '../../../src/kube/resources.ts';
+import { toolPath } from '../../../hack/tools/locate.ts';
+import { execute } from '../../../hack/tools/process.ts';
+import {
+  accelerate,
+  BUSYBOX_IMAGE,
+  createPod,
+  openWorld,
+  output,
+  REGISTRY,
+  removePod,
+  until,
+  type World,
+} from './world.ts';
 
 let world: World;
 
@@ -44,6 +56,20 @@ test('one object, and the next Pod starts from a verified Nydus image and finds 
   await removePod(world, 'rewritten');
   await removePod(world, 'original');
 });
+
+for (const format of ['RafsV5', 'Zran'] as const) {
+  test(`a Pod starts from an artifact of the format ${format}, too`, async () => {
+    const name = format.toLowerCase();
+    const source = `${REGISTRY}/formats/${name}:1`;
+    await execute(toolPath('crane'), ['copy', '--insecure', BUSYBOX_IMAGE, source]);
+    const image = await accelerate(world, name, source, { format });
+    const admitted = await createPod(world, name, { image: source, command: ['/bin/sh', '-c', 'ls /bin | wc -l'] });
+    assert.equal(admitted.spec?.containers[0]?.image, image.status?.artifact?.image);
+    assert.ok(Number(await output(world, name)) > 100);
+    await removePod(world, name);
+    await world.client.delete(acceleratedImages, { namespace: 'default', name });
+  });
+}
 
 test('the Job that converted ran without any Kubernetes permission and at the restricted level', async () => {
   const { items } = await world.client.list(jobs, {

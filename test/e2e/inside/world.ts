@@ -26,10 +26,15 @@ export async function openWorld(): Promise<World> {
 }
 
 /** Applies an AcceleratedImage and waits until it is Ready. */
-export async function accelerate({ client }: World, name: string, image: string): Promise<AcceleratedImage> {
+export async function accelerate(
+  { client }: World,
+  name: string,
+  image: string,
+  conversion: Partial<AcceleratedImage['spec']['conversion']> = {},
+): Promise<AcceleratedImage> {
   await client.apply(
     acceleratedImages,
-    { metadata: { namespace, name }, spec: { source: { image } } },
+    { metadata: { namespace, name }, spec: { source: { image }, conversion } },
     { fieldManager: 'e2e' },
   );
   return await ready({ client }, name);
