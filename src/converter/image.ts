@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { packBootstrap, type BootstrapFile } from './bootstrap.ts';
 import { planCorrections, type Correction } from './corrections.ts';
@@ -11,6 +11,7 @@ import { buildConfig, buildManifest, type BlobLayer, type ManifestDocument, type
 import { mergeArguments, readReport, runNydusImage } from './nydusimage.ts';
 import { pushDocument, pushFile } from './push.ts';
 import type { SourceImage } from './source.ts';
+import { WHITEOUT } from './tar/contents.ts';
 import { chunkTableName, chunkTablePath, treePath } from './tree.ts';
 
 /** One platform of the artifact: everything that the manifest names is pushed, the manifest is not. */
@@ -58,8 +59,12 @@ async function merge(
 ): Promise<BootstrapFile> {
   const bootstrap = join(folder, 'image.boot');
   const report = join(folder, 'report.json');
-  // nydus-image leaves whiteouts in the lowest tree: an empty one lies below.
-  const bootstraps = [await correctionTree([], folder, job, signal)];
+  const bootstraps: string[] = [];
+  const [lowest] = blobs;
+  // nydus-image leaves whiteouts in the lowest tree, unless an empty one lies below. Only then: it makes the merge slower.
+  if (lowest !== undefined && (await readFile(treePath(job.trees, lowest.digest))).includes(WHITEOUT)) {
+    bootstraps.push(await correctionTree([], folder, job, signal));
+  }
   for (const [i, { digest }] of blobs.entries()) {
     const correction = above[i] ?? [];
     bootstraps.push(treePath(job.trees, digest));
