@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { layerMeter } from './bounds.ts';
 
-const BOUNDS = { entries: 3, freeBytes: 1000, ratio: 10 };
+const BOUNDS = { entries: 3, comparisons: 50, freeBytes: 1000, ratio: 10 };
 
 describe('a layer', () => {
   test('may have so many bytes whatever it is compressed to', () => {
@@ -31,5 +31,11 @@ describe('a layer', () => {
       meter.entry(0, 0);
     }
     assert.throws(() => meter.entry(0, 0), /it has more than 3 files/);
+  });
+
+  test('may have folders so wide that nydus-image still gets through them', () => {
+    const meter = layerMeter(1, BOUNDS);
+    meter.comparisons(50);
+    assert.throws(() => meter.comparisons(1), /folders with so many files/);
   });
 });

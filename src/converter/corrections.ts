@@ -1,4 +1,11 @@
-import { WHITEOUT, nameOf, type FolderAttributes, type LayerContents } from './tar/contents.ts';
+import {
+  WHITEOUT,
+  emptyContents,
+  nameOf,
+  parentOf,
+  type FolderAttributes,
+  type LayerContents,
+} from './tar/contents.ts';
 import type { TarEntry } from './tar/header.ts';
 
 const OPAQUE = '.wh..wh..opq';
@@ -34,7 +41,7 @@ export function planCorrections(layers: readonly (LayerContents | undefined)[]):
   const above: Correction[] = [];
   const irregular: boolean[] = [];
   for (const contents of layers) {
-    const { known, late } = contents ?? { known: new Map(), late: new Set<string>() };
+    const { known, late } = contents ?? emptyContents();
     removeWhiteouts(known.keys(), folders, hiding);
     const revived = [...known].flatMap(([path, { type }]) => (type === '5' && hiding.delete(path) ? [path] : []));
     const below = above.at(-1);
@@ -73,7 +80,7 @@ export function planCorrections(layers: readonly (LayerContents | undefined)[]):
 function removeWhiteouts(paths: Iterable<string>, ...from: Removable[]): void {
   for (const path of paths) {
     const name = nameOf(path);
-    const parent = path.slice(0, Math.max(0, path.length - name.length - 1));
+    const parent = parentOf(path);
     if (name === OPAQUE) {
       removeBelow(parent, ...from);
     } else if (name.startsWith(WHITEOUT)) {

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Descriptor } from '../registry/schema.ts';
 import { packBootstrap, type BootstrapFile } from './bootstrap.ts';
@@ -14,6 +14,7 @@ import { dataDigest } from './layer.ts';
 import { mergeArguments, readReport, runNydusImage, type IndexBlob } from './nydusimage.ts';
 import { pushDocument, pushFile } from './push.ts';
 import type { SourceImage } from './source.ts';
+import { WHITEOUT } from './tar/contents.ts';
 import { chunkTableName, chunkTablePath, treePath } from './tree.ts';
 
 /** One platform of the artifact: everything that the manifest names is pushed, the manifest is not. */
@@ -69,11 +70,16 @@ async function merge(
 ): Promise<Merged> {
   const bootstrap = join(folder, 'image.boot');
   const report = join(folder, 'report.json');
-  // nydus-image leaves whiteouts in the lowest tree: an empty one lies below.
-  const trees = [await correctionSource([], folder, job, signal)];
+  const trees: TreeSource[] = [];
+  const [lowest] = blobs;
+  const dataOf = ({ sourceDigest, digest }: BlobLayer): string => dataDigest(sourceDigest, digest, job);
+  // nydus-image leaves whiteouts in the lowest tree, unless an empty one lies below. Only then: it makes the merge slower.
+  if (lowest !== undefined && (await readFile(treePath(job.trees, dataOf(lowest)))).includes(WHITEOUT)) {
+    trees.push(await correctionSource([], folder, job, signal));
+  }
   for (const [i, blob] of blobs.entries()) {
     const correction = above[i] ?? [];
-    trees.push({ path: treePath(job.trees, dataDigest(blob.sourceDigest, blob.digest, job)), index: indexOf(blob) });
+    trees.push({ path: treePath(job.trees, dataOf(blob)), index: indexOf(blob) });
     trees.push(...(correction.length === 0 ? [] : [await correctionSource(correction, folder, job, signal)]));
   }
   const args = mergeArguments({
@@ -84,7 +90,7 @@ async function merge(
     indexes: job.format === 'Zran' ? trees.map(({ index }) => index) : [],
   });
   await job.watches.build.during(() => runNydusImage(job.nydusImage, args, job.prefetchPaths, signal));
-  const own = new Set(blobs.map(({ sourceDigest, digest }) => dataDigest(sourceDigest, digest, job)));
+  const own = new Set(blobs.map(dataOf));
   const others = (await readReport(report)).blobs.filter((hex) => !own.has(`sha256:${hex}`));
   const referred = others.flatMap((hex) => {
     const blob = job.dictionary?.blobs.get(hex);

@@ -135,6 +135,18 @@ describe('a layer that costs too much is refused for good', () => {
     assert.match(message, /it has more than 1000 files/);
   });
 
+  test('when its folders are so wide that nydus-image would never end', async () => {
+    const tar = rawTar(...Array.from({ length: 200 }, (_, i) => file(`d/f${i}`)));
+    const enough = { ...LAYER_BOUNDS, comparisons: (200 * 201) / 2 + 200 };
+    const { permanent, message } = await refusal(layerOf(tar), {
+      dependencies: { bounds: { ...enough, comparisons: enough.comparisons - 1 } },
+    });
+    assert.ok(permanent);
+    assert.match(message, /it has folders with so many files that nydus-image, .* Spread them over more folders/);
+    await pushImage(harness.host, 'wide', '1', [buildImage([layerOf(tar)])]);
+    assert.ok((await harness.convert('wide:1', 'wide:1-nydus', { dependencies: { bounds: enough } })).ok);
+  });
+
   test('when it decompresses to too much, and nothing else is left of a bomb', async () => {
     const bomb = layerOf(rawTar(file('zeros', { content: Buffer.alloc(64 << 20) })));
     const bounds = { ...LAYER_BOUNDS, freeBytes: 1 << 20 };

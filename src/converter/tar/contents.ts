@@ -25,11 +25,13 @@ export interface LayerContents {
   known: Map<string, Known>;
   /** Folders whose entry comes after files in them, or a second time with other attributes. */
   late: Set<string>;
+  /** How many names there are in each folder so far; the root is ''. */
+  widths: Map<string, number>;
 }
 
 /** Contents of a layer of which nothing is read yet. */
 export function emptyContents(): LayerContents {
-  return { known: new Map(), late: new Set() };
+  return { known: new Map(), late: new Set(), widths: new Map() };
 }
 
 /**
@@ -68,25 +70,33 @@ export function place(entry: TarEntry, contents: LayerContents): TarEntry | unde
     return placeLink(entry, path, contents);
   }
   const placed = { ...entry, name: path };
-  contents.known.set(path, entry.type === '0' && entry.xattrs.size === 0 ? PLAIN : { type: entry.type, entry: placed });
+  add(path, entry.type === '0' && entry.xattrs.size === 0 ? PLAIN : { type: entry.type, entry: placed }, contents);
   return placed;
 }
 
 const AGAIN = 'Build the image again, with one layer for both';
 
-function placeFolder(entry: TarEntry, before: Known | undefined, { known, late }: LayerContents): TarEntry | undefined {
+/** Takes a new name into the contents. */
+function add(path: string, what: Known, { known, widths }: LayerContents): void {
+  known.set(path, what);
+  const folder = parentOf(path);
+  widths.set(folder, (widths.get(folder) ?? 0) + 1);
+}
+
+function placeFolder(entry: TarEntry, before: Known | undefined, contents: LayerContents): TarEntry | undefined {
   const { name: path } = entry;
   if (before !== undefined && before.type !== '5') {
     throw new BadLayerError(
       `it has ${shown(path)} as a folder and as a file. Build the image again without one of them`,
     );
   }
-  known.set(path, { type: '5', entry });
   if (before === undefined) {
+    add(path, { type: '5', entry }, contents);
     return entry;
   }
+  contents.known.set(path, { type: '5', entry });
   if (before.entry === undefined || !sameAttributes(before.entry, entry)) {
-    late.add(path);
+    contents.late.add(path);
   }
   return undefined;
 }
@@ -102,7 +112,7 @@ function placeLink(entry: TarEntry, path: string, contents: LayerContents): TarE
       `${shown(path)} is a hard link to ${shown(target)}, ${what}. Build the image again with a copy`,
     );
   }
-  known.set(path, { ...seen, origin });
+  add(path, { ...seen, origin }, contents);
   // Other things than files have no content to share: a second one of them is the same.
   if (seen.type !== '0' && seen.entry !== undefined) {
     return { ...seen.entry, name: path };
@@ -111,17 +121,17 @@ function placeLink(entry: TarEntry, path: string, contents: LayerContents): TarE
   return { ...entry, name: path, linkname: origin, size: 0, xattrs: seen.entry?.xattrs ?? new Map() };
 }
 
-function addParents(path: string, { known }: LayerContents): void {
+function addParents(path: string, contents: LayerContents): void {
   for (let slash = path.lastIndexOf('/'); slash > 0; slash = path.lastIndexOf('/', slash - 1)) {
     const parent = path.slice(0, slash);
-    const there = known.get(parent);
+    const there = contents.known.get(parent);
     if (there?.type === '5') {
       return;
     }
     if (there !== undefined) {
       throw new BadLayerError(`${shown(path)} lies in ${shown(parent)}, which is no folder. Build the image again`);
     }
-    known.set(parent, { type: '5' });
+    add(parent, { type: '5' }, contents);
   }
 }
 
@@ -130,9 +140,23 @@ function linkAt(path: string, { known }: LayerContents): string | undefined {
   return there?.type === '2' ? there.entry?.linkname : undefined;
 }
 
+/** Names in all folders on the way to a path. */
+export function namesOnTheWay(path: string, { widths }: LayerContents): number {
+  let names = widths.get('') ?? 0;
+  for (let slash = path.indexOf('/'); slash !== -1; slash = path.indexOf('/', slash + 1)) {
+    names += widths.get(path.slice(0, slash)) ?? 0;
+  }
+  return names;
+}
+
 /** The last name of a path. */
 export function nameOf(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
+}
+
+/** The folder that a path lies in; '' is the root. */
+export function parentOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf('/')));
 }
 
 /** Whether two folders would look the same. */

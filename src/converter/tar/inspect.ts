@@ -1,6 +1,6 @@
 import type { LayerMeter } from '../bounds.ts';
 import { byteReader } from './bytes.ts';
-import { place, type LayerContents } from './contents.ts';
+import { namesOnTheWay, place, type LayerContents } from './contents.ts';
 import { nextEntry, type ReadEntry } from './entry.ts';
 import { BadLayerError, shown } from './errors.ts';
 import { BLOCK, isZero, padding, type TarEntry } from './header.ts';
@@ -24,7 +24,9 @@ export async function inspectTar(
       break;
     }
     meter.entry(entry.size, entry.size);
-    if (!readsTheSame(entry, place(known(entry), contents))) {
+    const placed = place(known(entry), contents);
+    meter.comparisons(placed === undefined ? 0 : namesOnTheWay(placed.name, contents));
+    if (!readsTheSame(entry, placed)) {
       throw new BadLayerError(`nydus-image would not read ${shown(entry.name)} as runtimes do. ${INSTEAD}`);
     }
     for await (const _ of bytes.stream(entry.size)) {

@@ -1,6 +1,6 @@
 import type { LayerMeter } from '../bounds.ts';
 import { byteReader, type ByteReader } from './bytes.ts';
-import { place, type LayerContents } from './contents.ts';
+import { namesOnTheWay, place, type LayerContents } from './contents.ts';
 import { nextEntry, type ReadEntry } from './entry.ts';
 import { BadLayerError, shown } from './errors.ts';
 import { BLOCK, encodeHeader, padding, type TarEntry } from './header.ts';
@@ -43,6 +43,7 @@ export async function* rewriteTar(
     }
     meter.entry(entry.sparse?.size ?? entry.size, entry.size);
     const placed = place(known(entry), contents);
+    meter.comparisons(placed === undefined ? 0 : namesOnTheWay(placed.name, contents));
     for await (const part of written(placed, contentOf(entry, bytes))) {
       batch.push(part);
       length += part.length;
