@@ -19,10 +19,8 @@ import {
   stored,
   type Layer,
 } from '../support/image-builder.ts';
-import { extractLayers } from '../support/rootfs.ts';
-import { compareTrees } from '../support/tree-compare.ts';
 import { startHarness, succeeded, type Harness } from './harness.ts';
-import { mountArtifact } from './mounted.ts';
+import { differences } from './mounted.ts';
 
 const MIB = 1 << 20;
 
@@ -60,13 +58,7 @@ async function push(repository: string, tag: string, layers: Layer[]): Promise<v
 
 /** Mounts an artifact with nydusd and compares it with the layers, unpacked one over the other. */
 async function assertSame(repository: string, tag: string, layers: readonly Layer[]): Promise<void> {
-  const rootfs = await mkdtemp(join(folder, 'rootfs-'));
-  await extractLayers(
-    layers.map(({ tar }) => tar),
-    rootfs,
-  );
-  await using mount = await mountArtifact(harness, repository, tag);
-  assert.deepEqual(await compareTrees(rootfs, mount.mountpoint), []);
+  assert.deepEqual(await differences(harness, repository, tag, layers), []);
 }
 
 describe('with another image as chunk dictionary', () => {

@@ -6,7 +6,10 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { isIndex, type Index, type Manifest } from '../../src/registry/schema.ts';
+import type { Layer } from '../support/image-builder.ts';
 import { mountNydus, type NydusMount } from '../support/nydus-mount.ts';
+import { extractLayers } from '../support/rootfs.ts';
+import { compareTrees, type Difference } from '../support/tree-compare.ts';
 import type { Harness } from './harness.ts';
 
 /** A mounted artifact with its bootstrap layer. */
@@ -40,5 +43,25 @@ export async function mountArtifact(harness: Harness, repository: string, tag: s
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
     throw error;
+  }
+}
+
+/** What a container would see otherwise in an artifact than in its layers, unpacked one over the other by GNU tar. */
+export async function differences(
+  harness: Harness,
+  repository: string,
+  tag: string,
+  layers: readonly Layer[],
+): Promise<Difference[]> {
+  const rootfs = await mkdtemp(join(tmpdir(), 'rootfs-'));
+  try {
+    await extractLayers(
+      layers.map(({ tar }) => tar),
+      rootfs,
+    );
+    await using mount = await mountArtifact(harness, repository, tag);
+    return await compareTrees(rootfs, mount.mountpoint);
+  } finally {
+    await rm(rootfs, { recursive: true, force: true });
   }
 }

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -16,38 +15,25 @@ import {
   pushImage,
   type Layer,
 } from '../support/image-builder.ts';
-import { extractLayers } from '../support/rootfs.ts';
-import { compareTrees } from '../support/tree-compare.ts';
 import { startHarness, succeeded, type Harness } from './harness.ts';
-import { mountArtifact } from './mounted.ts';
+import { differences, mountArtifact } from './mounted.ts';
 
 const MIB = 1 << 20;
 const request = { format: 'Zran' } as const;
 
 let harness: Harness;
-let folder: string;
 let layers: Layer[];
 
 before(async () => {
   harness = await startHarness();
-  folder = await mkdtemp(join(tmpdir(), 'zran-test-'));
   const base = await buildTar([directory('./'), directory('lib/'), file('lib/library', noise(3 * MIB, 'library'))]);
   const top = await buildTar([directory('app/'), file('app/server', noise(2 * MIB, 'server'))]);
   layers = [layerOf(base), layerOf(top)];
 });
-after(async () => {
-  await harness[Symbol.asyncDispose]();
-  await rm(folder, { recursive: true, force: true });
-});
+after(() => harness[Symbol.asyncDispose]());
 
 async function assertSame(repository: string, tag: string, expected: readonly Layer[], from = harness): Promise<void> {
-  const rootfs = await mkdtemp(join(folder, 'rootfs-'));
-  await extractLayers(
-    expected.map(({ tar }) => tar),
-    rootfs,
-  );
-  await using mount = await mountArtifact(from, repository, tag);
-  assert.deepEqual(await compareTrees(rootfs, mount.mountpoint), []);
+  assert.deepEqual(await differences(from, repository, tag, expected), []);
 }
 
 test('takes a small part of the storage that the image takes, and its size says how much', async () => {
