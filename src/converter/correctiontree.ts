@@ -24,7 +24,7 @@ export async function correctionTree(
   const place = await mkdtemp(join(folder, 'correction-'));
   try {
     const [tar, blob, report] = [join(place, 'layer.tar'), join(place, 'blob'), join(place, 'report.json')];
-    const bytes = Buffer.concat([...correction.flatMap((entry) => [...headersOf(entry)]), Buffer.alloc(2 * BLOCK)]);
+    const bytes = Buffer.concat([...correction.flatMap(headersOf), Buffer.alloc(2 * BLOCK)]);
     await writeFile(tar, bytes);
     const args =
       format === 'Zran'

@@ -4,10 +4,12 @@ import { BadLayerError } from './errors.ts';
 export interface ByteReader {
   /** So many bytes, or undefined where the stream has ended before the first of them. */
   take(length: number): Promise<Buffer | undefined>;
+  /** So many bytes. */
+  need(length: number): Promise<Buffer>;
   /** So many bytes as they come. */
   stream(length: number): AsyncGenerator<Buffer>;
-  /** Reads to the end and drops it. */
-  drain(): Promise<void>;
+  /** Reads so many bytes, or to the end where that comes before, and drops them. */
+  skip(length: number): Promise<void>;
 }
 
 /** @throws BadLayerError from its calls where the stream ends in the middle of what was asked for. */
@@ -43,24 +45,24 @@ export function byteReader(source: AsyncIterable<Buffer>): ByteReader {
     }
   }
 
+  async function need(length: number): Promise<Buffer> {
+    if (current.length >= length) {
+      return shift(length);
+    }
+    const parts: Buffer[] = [];
+    for await (const part of stream(length)) {
+      parts.push(part);
+    }
+    return Buffer.concat(parts, length);
+  }
+
   return {
     stream,
-    async take(length) {
-      if (current.length >= length) {
-        return shift(length);
-      }
-      if (!(await next())) {
-        return undefined;
-      }
-      const parts: Buffer[] = [];
-      for await (const part of stream(length)) {
-        parts.push(part);
-      }
-      return Buffer.concat(parts, length);
-    },
-    async drain() {
-      while (await next()) {
-        current = Buffer.alloc(0);
+    take: async (length) => (current.length >= length || (await next()) ? need(length) : undefined),
+    need,
+    async skip(length) {
+      for (let left = length; left > 0 && (await next());) {
+        left -= shift(left).length;
       }
     },
   };

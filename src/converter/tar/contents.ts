@@ -58,12 +58,12 @@ export function place(entry: TarEntry, contents: LayerContents): TarEntry | unde
   }
   if (isWhiteout && !isUtf8(Buffer.from(path, 'latin1'))) {
     throw new BadLayerError(
-      `${shown(path)} takes away a file whose name is no UTF-8, which nydus-image cannot. ${AGAIN}`,
+      `${shown(path)} takes away a file whose name is no UTF-8, which nydus-image cannot. Build the image again, with one layer for both`,
     );
   }
   if (before !== undefined) {
     throw new BadLayerError(
-      `it has ${shown(path)} twice, and nydus-image cannot replace a file within a layer. ${AGAIN}`,
+      `it has ${shown(path)} twice, and nydus-image cannot replace a file within a layer. Build the image again with one of them`,
     );
   }
   if (entry.type === '1') {
@@ -73,8 +73,6 @@ export function place(entry: TarEntry, contents: LayerContents): TarEntry | unde
   add(path, entry.type === '0' && entry.xattrs.size === 0 ? PLAIN : { type: entry.type, entry: placed }, contents);
   return placed;
 }
-
-const AGAIN = 'Build the image again, with one layer for both';
 
 /** Takes a new name into the contents. */
 function add(path: string, what: Known, { known, widths }: LayerContents): void {

@@ -69,8 +69,9 @@ async function extensionOf({ size }: TarEntry, bytes: ByteReader): Promise<Buffe
   if (size > EXTENSION_LIMIT) {
     throw new BadLayerError(`its tar has a header of ${size} bytes; runtimes take ${EXTENSION_LIMIT}`);
   }
-  const content = await bytes.take(size + padding(size));
-  return content?.subarray(0, size) ?? Buffer.alloc(0);
+  const content = await bytes.need(size);
+  await bytes.skip(padding(size));
+  return content;
 }
 
 function longText(content: Buffer): string {

@@ -24,12 +24,13 @@ export interface TarEntry {
   xattrs: ReadonlyMap<string, Buffer>;
 }
 
+const ZERO = Buffer.alloc(BLOCK);
 const CHECKSUM = { offset: 148, length: 8 };
 const PREFIX = { offset: 345, length: 155, starLength: 131 };
 
 /** Whether a block is one of the two that end a tar. */
 export function isZero(block: Buffer): boolean {
-  return block.every((byte) => byte === 0);
+  return block[0] === 0 && block.equals(ZERO);
 }
 
 /**

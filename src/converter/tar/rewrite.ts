@@ -10,6 +10,8 @@ import { expand } from './sparse.ts';
 const NAME_FIELD = 100;
 const MAX_ID = 2 ** 32 - 1;
 
+const ZEROS = Buffer.alloc(BLOCK);
+
 /** Bytes that are handed on at a time at least, but at the end. */
 const BATCH = 64 * 1024;
 
@@ -44,17 +46,28 @@ export async function* rewriteTar(
     meter.entry(entry.sparse?.size ?? entry.size, entry.size);
     const placed = place(known(entry), contents);
     meter.comparisons(placed === undefined ? 0 : namesOnTheWay(placed.name, contents));
-    for await (const part of written(placed, contentOf(entry, bytes))) {
-      batch.push(part);
-      length += part.length;
+    const headers = placed === undefined ? [] : headersOf(placed);
+    batch.push(...headers);
+    length += headers.reduce((sum, part) => sum + part.length, 0);
+    for await (const part of isSmall(entry) ? [await bytes.need(entry.size)] : contentOf(entry, bytes)) {
+      if (placed !== undefined) {
+        batch.push(part);
+        length += part.length;
+      }
       if (length >= BATCH) {
         yield Buffer.concat(batch, length);
         [batch, length] = [[], 0];
       }
     }
+    if (placed !== undefined) {
+      const end = padding(placed.size);
+      batch.push(ZEROS.subarray(0, end));
+      length += end;
+    }
+    await bytes.skip(padding(entry.size));
   }
   yield Buffer.concat([...batch, Buffer.alloc(2 * BLOCK)]);
-  await bytes.drain();
+  await bytes.skip(Infinity);
 }
 
 /** Counts what passes. */
@@ -65,48 +78,41 @@ export async function* metered(source: AsyncIterable<Buffer>, meter: LayerMeter)
   }
 }
 
-/** The content of an entry as it was before the tar; reads its padding, too. */
-async function* contentOf({ size, sparse }: ReadEntry, bytes: ByteReader): AsyncGenerator<Buffer> {
-  yield* sparse === undefined ? bytes.stream(size) : expand(bytes, size, sparse);
-  await bytes.take(padding(size));
+/** Whether the content of an entry comes as it is and fits into a batch: most files are small, and a stream costs more. */
+function isSmall({ size, sparse }: ReadEntry): boolean {
+  return sparse === undefined && size <= BATCH;
 }
 
-/** Header, content and padding of an entry; of none, only its content is read. */
-async function* written(entry: TarEntry | undefined, content: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  if (entry !== undefined) {
-    yield* headersOf(entry);
-  }
-  for await (const part of content) {
-    if (entry !== undefined) {
-      yield part;
-    }
-  }
-  if (entry !== undefined) {
-    yield Buffer.alloc(padding(entry.size));
-  }
+/** The content of an entry as it was before the tar. */
+function contentOf({ size, sparse }: ReadEntry, bytes: ByteReader): AsyncGenerator<Buffer> {
+  return sparse === undefined ? bytes.stream(size) : expand(bytes, size, sparse);
 }
 
-/** The header of an entry and those that extend it: PAX for attributes alone, since nydus-image ends values at a line's end. */
-export function* headersOf(entry: TarEntry): Generator<Buffer> {
+/**
+ * The header of an entry and those that extend it, in whole blocks: PAX for attributes alone, since nydus-image ends values
+ * at a line's end.
+ */
+export function headersOf(entry: TarEntry): Buffer[] {
   const { name, linkname, xattrs } = entry;
+  const headers: Buffer[] = [];
   if (xattrs.size > 0) {
     const records = [...xattrs].map(([key, value]) => [`SCHILY.xattr.${key}`, value] as const);
-    yield* extension('x', encodePax(records));
+    headers.push(...extension('x', encodePax(records)));
   }
   if (name.length > NAME_FIELD) {
-    yield* extension('L', Buffer.from(`${name}\0`, 'latin1'));
+    headers.push(...extension('L', Buffer.from(`${name}\0`, 'latin1')));
   }
   if (linkname.length > NAME_FIELD) {
-    yield* extension('K', Buffer.from(`${linkname}\0`, 'latin1'));
+    headers.push(...extension('K', Buffer.from(`${linkname}\0`, 'latin1')));
   }
-  yield encodeHeader({ ...entry, name: name.slice(0, NAME_FIELD), linkname: linkname.slice(0, NAME_FIELD) });
+  headers.push(encodeHeader({ ...entry, name: name.slice(0, NAME_FIELD), linkname: linkname.slice(0, NAME_FIELD) }));
+  return headers;
 }
 
-function* extension(type: string, content: Buffer): Generator<Buffer> {
+function extension(type: string, content: Buffer): Buffer[] {
   const none = { mode: 0, uid: 0, gid: 0, mtime: 0, linkname: '', device: [0, 0], xattrs: new Map() } as const;
-  yield encodeHeader({ ...none, name: '././@LongLink', type, size: content.length });
-  yield content;
-  yield Buffer.alloc(padding(content.length));
+  const header = encodeHeader({ ...none, name: '././@LongLink', type, size: content.length });
+  return [header, content, ZEROS.subarray(0, padding(content.length))];
 }
 
 /** The entry with what nydus-image and RAFS can hold of it. */
