@@ -1,5 +1,6 @@
 /**
- * node test/bench/main.ts [benchmark…]: runs the named benchmarks (all, when none is named), prints their figures and keeps
+ * node test/bench/main.ts [benchmark…] [--option=value…]: runs the named benchmarks (all, when none is named) with these options,
+ * prints their figures and keeps
  * them, with date, commit and machine, in a file of test/bench/results/.
  */
 import { execFileSync, spawn } from 'node:child_process';
@@ -14,7 +15,8 @@ import type { BenchmarkRun } from './results.ts';
 
 const BENCHMARKS = ['admission', 'backtest', 'convert', 'prefetch-list', 'scaleouts'];
 
-const names = process.argv.slice(2);
+const options = process.argv.slice(2).filter((argument) => argument.startsWith('--'));
+const names = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 const unknown = names.find((name) => !BENCHMARKS.includes(name));
 if (unknown !== undefined) {
   throw new Error(`there is no benchmark ${unknown}; there are ${BENCHMARKS.join(', ')}`);
@@ -25,7 +27,7 @@ for (const name of names.length === 0 ? BENCHMARKS : names) {
 
 async function run(name: string): Promise<Figure[]> {
   // It ends with this process, and what it started with it.
-  const program = ['--pdeathsig', 'TERM', '--', process.execPath, join(import.meta.dirname, `${name}.ts`)];
+  const program = ['--pdeathsig', 'TERM', '--', process.execPath, join(import.meta.dirname, `${name}.ts`), ...options];
   const child = spawn('setpriv', program, { stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = once(child, 'exit');
   const figures: Figure[] = [];

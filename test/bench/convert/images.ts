@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import pLimit from 'p-limit';
-import { pack, type Pack } from 'tar-stream';
+import { pack, type Headers, type Pack } from 'tar-stream';
 import { cacheDirectory } from '../../../hack/tools/locate.ts';
 import { contentMaker } from './content.ts';
 
@@ -49,15 +49,25 @@ async function layer(folder: string, name: string, size: number): Promise<string
   return path;
 }
 
-/** Files of a few hundred bytes to a few megabytes, most of them small, in folders of a hundred. */
+/**
+ * Files of a few hundred bytes to a few megabytes, most of them small, in folders of a hundred. Each folder has an entry, as in
+ * the layers that container builders write.
+ */
 async function fill(tar: Pack, name: string, size: number): Promise<void> {
   using content = contentMaker(name);
+  const add = (header: Headers, bytes: Buffer): Promise<void> =>
+    new Promise((resolve, reject) => {
+      tar.entry({ mtime: new Date(0), ...header }, bytes, (error) => (error ? reject(error) : resolve()));
+    });
+  const addFolder = (folder: string): Promise<void> =>
+    add({ name: `${folder}/`, type: 'directory', mode: 0o755 }, Buffer.of());
+  await addFolder('opt');
+  await addFolder(`opt/${name}`);
   for (let written = 0, i = 0; written < size; i += 1) {
     const length = Math.min(Math.ceil(200 * Math.exp(content.random() * 11)), size - written);
-    const header = { name: `opt/${name}/${Math.floor(i / 100)}/file-${i}`, mtime: new Date(0), mode: 0o644 };
-    await new Promise<void>((resolve, reject) => {
-      tar.entry(header, content.next(length), (error) => (error ? reject(error) : resolve()));
-    });
+    const folder = `opt/${name}/${Math.floor(i / 100)}`;
+    await (i % 100 === 0 ? addFolder(folder) : undefined);
+    await add({ name: `${folder}/file-${i}`, mode: 0o644 }, content.next(length));
     written += length;
   }
   tar.finalize();
