@@ -1,7 +1,6 @@
 /**
- * node test/bench/main.ts [benchmark…] [--option=value…]: runs the named benchmarks (all, when none is named) with these options,
- * prints their figures and keeps
- * them, with date, commit and machine, in a file of test/bench/results/.
+ * node test/bench/main.ts [benchmark…] [--option=value…]: runs the named benchmarks (all, when none is named) with these
+ * options, prints their figures and keeps them, with date, commit and machine, in a file of test/bench/results/.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import pLimit from 'p-limit';
-import { pack, type Headers, type Pack } from 'tar-stream';
+import { pack, type Header, type Pack } from 'tar-stream';
 import { cacheDirectory } from '../../../hack/tools/locate.ts';
 import { contentMaker } from './content.ts';
 
@@ -55,7 +55,7 @@ async function layer(folder: string, name: string, size: number): Promise<string
  */
 async function fill(tar: Pack, name: string, size: number): Promise<void> {
   using content = contentMaker(name);
-  const add = (header: Headers, bytes: Buffer): Promise<void> =>
+  const add = (header: Partial<Header> & { name: string }, bytes: Buffer): Promise<void> =>
     new Promise((resolve, reject) => {
       tar.entry({ mtime: new Date(0), ...header }, bytes, (error) => (error ? reject(error) : resolve()));
     });
