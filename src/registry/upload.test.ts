@@ -144,6 +144,14 @@ describe('an upload in chunks', () => {
     assert.equal(registry.openUploads, 0);
   });
 
+  test('is cancelled where the call was aborted while it was opened', async () => {
+    const { registry, client, app } = await start();
+    const abort = new AbortController();
+    registry.fail({ method: 'POST', fault: { meanwhile: () => abort.abort(new Error('time is up')) } });
+    await assert.rejects(client.startUpload(app, { signal: abort.signal }), /time is up/);
+    assert.equal(registry.openUploads, 0);
+  });
+
   test('is cancelled where the registry says that it is, after a chunk that broke off', async () => {
     const { registry, client, app } = await start();
     const blob = await client.startUpload(app);
@@ -172,7 +180,7 @@ describe('a push in one piece', () => {
     await client.pushBlob(app, BODY);
     assert.deepEqual(
       registry.requests.map(({ method }) => method),
-      ['POST', 'PUT', 'POST', 'PUT'],
+      ['POST', 'PUT', 'DELETE', 'POST', 'PUT'],
     );
   });
 
@@ -180,7 +188,18 @@ describe('a push in one piece', () => {
     const { registry, client, app } = await start();
     registry.fail({ method: 'PUT', fault: { answer: 429 } });
     await assert.rejects(client.pushBlob(app, BODY), { kind: 'RateLimited' });
-    assert.equal(registry.requests.length, 2);
+    assert.deepEqual(
+      registry.requests.map(({ method }) => method),
+      ['POST', 'PUT', 'DELETE'],
+    );
+  });
+
+  test('leaves no upload where it is aborted while it was opened', async () => {
+    const { registry, client, app } = await start();
+    const abort = new AbortController();
+    registry.fail({ method: 'POST', fault: { meanwhile: () => abort.abort(new Error('time is up')) } });
+    await assert.rejects(client.pushBlob(app, BODY, { signal: abort.signal }), /time is up/);
+    assert.equal(registry.openUploads, 0);
   });
 
   test('that is to go on at another host does so without the Authorization', async () => {
@@ -195,8 +214,13 @@ describe('a push in one piece', () => {
       fault: { answer: 202, headers: { location: `${other.origin}/v2/a/blobs/uploads/1` } },
     });
     await assert.rejects(client.pushBlob(app, BODY, { credentials }), { kind: 'Unauthorized' });
-    assert.equal(other.requests.length, 1);
-    assert.equal(other.requests[0]?.headers.authorization, undefined);
+    assert.deepEqual(
+      other.requests.map(({ method, headers }) => [method, headers.authorization]),
+      [
+        ['PUT', undefined],
+        ['DELETE', undefined],
+      ],
+    );
   });
 
   test('without a Location to go on is Invalid', async () => {

@@ -40,9 +40,16 @@ export async function pushBlob(
   const digest = digestOf(body);
   const subject = `push of blob ${digest} to ${ref.registry}/${ref.repository}`;
   await session.retrying(subject, true, call, async (signal) => {
-    const opened = await session.send(openRequest(session, ref, subject, false), { ...call, signal });
-    const request = uploadRequest(ref, 'PUT', withDigest(resolveLocation(opened), digest), subject, [201]);
-    checkStored(await session.send({ ...request, body }, { ...call, signal }), digest);
+    const location = resolveLocation(
+      await open(session, ref, openRequest(session, ref, subject, false), { ...call, signal }),
+    );
+    try {
+      const request = uploadRequest(ref, 'PUT', withDigest(location, digest), subject, [201]);
+      checkStored(await session.send({ ...request, body }, { ...call, signal }), digest);
+    } catch (error) {
+      await cancel(session, ref, location, call);
+      throw error;
+    }
   });
   return { digest, size: body.length };
 }
@@ -50,7 +57,7 @@ export async function pushBlob(
 /** Opens an upload of a blob in chunks (OCI Distribution Specification, "Pushing a blob in chunks"). */
 export async function startUpload(session: Session, ref: Repository, call: CallOptions): Promise<BlobUpload> {
   const subject = `push of a blob to ${ref.registry}/${ref.repository}`;
-  const opened = await session.send(openRequest(session, ref, subject, true), call);
+  const opened = await open(session, ref, openRequest(session, ref, subject, true), call);
   const wanted = Number(opened.headers['oci-chunk-min-length'] ?? 0);
   if (wanted > CHUNK_SIZE_MAX) {
     await cancel(session, ref, resolveLocation(opened), call);
@@ -80,7 +87,7 @@ export async function mountBlob(
   request.url.search = new URLSearchParams({ mount: digest, from }).toString();
   const scopes = [...request.scopes, scope(from, 'pull')];
   try {
-    const answer = await session.send({ ...request, scopes, expect: [201, 202] }, call);
+    const answer = await open(session, ref, { ...request, scopes, expect: [201, 202] }, call);
     if (answer.status === 202) {
       await cancel(session, ref, resolveLocation(answer), call);
     }
@@ -187,6 +194,29 @@ class ChunkedUpload implements BlobUpload {
 
   #request(method: 'GET' | 'PUT' | 'PATCH', url: URL, expect: readonly number[]): ApiRequest {
     return uploadRequest(this.#ref, method, url, this.#subject, expect);
+  }
+}
+
+/**
+ * Sends a request that may open an upload. After an abort its answer is awaited for a moment: it says what is to be cancelled,
+ * and without it the upload would stay open.
+ */
+async function open(session: Session, ref: Repository, request: ApiRequest, call: CallOptions): Promise<Answer> {
+  const { signal } = call;
+  signal?.throwIfAborted();
+  const late = new AbortController();
+  const answered = new AbortController();
+  const giveUp = (): void => void setTimeout(() => late.abort(signal?.reason), CANCEL_MS).unref();
+  signal?.addEventListener('abort', giveUp, { once: true, signal: answered.signal });
+  try {
+    const answer = await session.send(request, { ...call, signal: late.signal });
+    if (signal?.aborted === true && answer.status === 202) {
+      await cancel(session, ref, resolveLocation(answer), call);
+    }
+    signal?.throwIfAborted();
+    return answer;
+  } finally {
+    answered.abort();
   }
 }
 

@@ -84,6 +84,9 @@ export async function startFaultyRegistry(options: FaultyRegistryOptions = {}): 
   const registry = await listen('127.0.0.1', options.tls, (request, response) => {
     requests.push(request);
     const fault = faults.take(request);
+    if (typeof fault === 'object' && 'meanwhile' in fault) {
+      fault.meanwhile();
+    }
     sendReply(response, request, replacement(fault, request, storage.origin) ?? answer(request, fault), fault);
   });
   const { origin } = registry;

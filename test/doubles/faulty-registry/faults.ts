@@ -13,13 +13,15 @@ import type { RecordedRequest, Reply } from './http.ts';
  * - `corrupt`: a byte of the body is another; `append`: a byte more than there should be, without a Content-Length;
  * - `lieAboutDigest`, `lieAboutLength`: in the headers; `oversize`: a body of 5 MiB; `ignoreRange`: the whole blob;
  * - `redirectToStorage`: to the same content at another host, by a signed URL; `redirectLoop`: there and back for ever;
- * - `redirect`: to a URL.
+ * - `redirect`: to a URL;
+ * - `meanwhile`: the right answer, after something else happened.
  */
 export type Fault =
   | { answer: number; code?: string; headers?: Record<string, string> }
   | { redirect: string }
   | { takeBytes: number }
   | { without: string }
+  | { meanwhile: () => void }
   | 'hang'
   | 'reset'
   | 'slowLoris'
