@@ -6,7 +6,7 @@ import { JobNotFoundError, RateLimitedError, createOpenApi } from './openapi.ts'
 import type { OpenApi } from './openapi.ts';
 import type { ProbeOptions } from './probe.ts';
 import { ProviderError } from './provider.ts';
-import type { BlobState, Provider, Seed, WarmImage, WarmOptions } from './provider.ts';
+import type { BlobState, Provider, Seed, WarmImage, WarmOptions, WarmProgress } from './provider.ts';
 import type { Job } from './schema.ts';
 import { listSeeds } from './seedpeers.ts';
 import { createWarmMemory, verifyImage } from './verify.ts';
@@ -67,7 +67,7 @@ export class ManagerProvider implements Provider {
         // Read after the job, so that what a finished job brought is seen.
         const states = await verifyImage(image, found, this.#memory, this.#probeOptions(deadline.signal));
         cold = coldBlobs(states, scope);
-        onProgress?.(image.blobs.length - new Set(cold.map(({ digest }) => digest)).size);
+        onProgress?.(progressOf(image, states));
         if (cold.length === 0) {
           return;
         }
@@ -152,6 +152,13 @@ export class ManagerProvider implements Provider {
       throw error;
     }
   }
+}
+
+/** What is warm on one seed at least. */
+function progressOf({ blobs }: WarmImage, states: readonly BlobState[]): WarmProgress {
+  const digests = new Set(states.filter(({ warm }) => warm).map(({ digest }) => digest));
+  const warm = blobs.filter(({ digest }) => digests.has(digest));
+  return { blobs: warm.length, bytes: warm.reduce((sum, { size }) => sum + size, 0) };
 }
 
 /** States of what is still missing: with one seed for each blob, a blob is warm wherever it is. */

@@ -52,11 +52,19 @@ export interface BlobState {
   message?: string;
 }
 
+/** How far a warm is. */
+export interface WarmProgress {
+  /** Blobs of the image that are warm on one seed at least. */
+  blobs: number;
+  /** Bytes of the image that one seed at least has. */
+  bytes: number;
+}
+
 export interface WarmOptions {
   timeoutMs: number;
   signal: AbortSignal;
-  /** Called as blobs become warm, with how many of the image's are, each on one seed at least. */
-  onProgress?: (warmBlobs: number) => void;
+  /** Called as bytes come to the seeds. */
+  onProgress?: (progress: WarmProgress) => void;
 }
 
 /** Brings images to the seed peers of a Dragonfly cluster, and proves that they are there. */

@@ -5,7 +5,7 @@ import type { SeedReply, SeedRequest } from '../../test/doubles/seed-peer.ts';
 import { blobOf, imageOf } from '../../test/support/images.ts';
 import { HurriedClock } from '../../test/support/hurried-clock.ts';
 import { ProviderError } from './provider.ts';
-import type { ProviderErrorKind, Seed } from './provider.ts';
+import type { ProviderErrorKind, Seed, WarmProgress } from './provider.ts';
 import { SMALLEST_PIECE } from './pieces.ts';
 import { SeedPeersProvider } from './seedpeers.ts';
 
@@ -93,9 +93,12 @@ test('progress counts each blob once, however many seeds get it', async () => {
   await using a = await startSeedDouble({ name: 'a' });
   await using b = await startSeedDouble({ name: 'b' });
   const image = imageOf([blobOf('one', 10), blobOf('two', 10)]);
-  const progress: number[] = [];
+  const progress: WarmProgress[] = [];
   await providerOf([a.seed, b.seed]).warm(image, { ...within(60_000), onProgress: (warm) => progress.push(warm) });
-  assert.deepEqual(progress, [1, 2, 2, 2]);
+  assert.deepEqual(progress, [
+    { blobs: 1, bytes: 10 },
+    { blobs: 2, bytes: 20 },
+  ]);
 });
 
 test('a seed that is gone is an error, after the others were warmed', async () => {

@@ -7,7 +7,7 @@ import { sampleOffsets } from './pieces.ts';
 import { TASK_ID_REMEDY, isDragonflyProxy, probe, taskIDOf } from './probe.ts';
 import type { ProbeMode, ProbeOptions } from './probe.ts';
 import { ProviderError } from './provider.ts';
-import type { Blob, BlobState, Provider, Seed, WarmImage, WarmOptions } from './provider.ts';
+import type { Blob, BlobState, Provider, Seed, WarmImage, WarmOptions, WarmProgress } from './provider.ts';
 import { createWarmMemory, verifyImage } from './verify.ts';
 
 /** Blobs that one warm brings to one seed at once; each of them comes in several pieces at once. */
@@ -25,9 +25,9 @@ export interface SeedPeersOptions {
 interface Warm {
   readonly image: WarmImage;
   readonly probe: ProbeOptions;
-  /** Digests that are warm on one seed at least. */
-  readonly done: Set<string>;
-  readonly report: (warmBlobs: number) => void;
+  /** How many bytes of a blob, from its first, one seed at least has; by digest. */
+  readonly reached: Map<string, number>;
+  readonly report: (progress: WarmProgress) => void;
   /** What last kept it waiting, for the message of a timeout. */
   trouble: string | undefined;
 }
@@ -54,8 +54,8 @@ export class SeedPeersProvider implements Provider {
     const warm: Warm = {
       image,
       probe: this.#probeOptions(deadline.signal),
-      done: new Set(),
-      report: (warmBlobs) => onProgress?.(warmBlobs),
+      reached: new Map(),
+      report: (progress) => onProgress?.(progress),
       trouble: undefined,
     };
     try {
@@ -65,7 +65,7 @@ export class SeedPeersProvider implements Provider {
       if (!deadline.passed) {
         throw error;
       }
-      const progress = `${warm.done.size} of ${image.blobs.length} blobs are warm`;
+      const progress = `${progressOf(warm).blobs} of ${image.blobs.length} blobs are warm`;
       const trouble = warm.trouble === undefined ? '' : `; last: ${warm.trouble}`;
       throw new ProviderError('TimedOut', `not warm within ${timeoutMs / 1000} s: ${progress}${trouble}`, {
         cause: error,
@@ -120,7 +120,6 @@ export class SeedPeersProvider implements Provider {
           limit(async () => {
             await warmBlob(warm, seed, blob);
             this.#memory.remember(seed, blob);
-            warm.report(warm.done.add(blob.digest).size);
           }),
         ),
       );
@@ -135,9 +134,26 @@ export class SeedPeersProvider implements Provider {
  * the prefetch does not bring is got by that: dfdaemon never starts a prefetch again that failed half way.
  */
 async function warmBlob(warm: Warm, seed: Seed, blob: Blob): Promise<void> {
-  for (const offset of sampleOffsets(blob.size)) {
+  const offsets = sampleOffsets(blob.size);
+  for (const [index, offset] of offsets.entries()) {
     await readPiece(warm, seed, blob, offset, offset === 0 ? 'prefetch' : 'fetch');
+    reach(warm, blob, offsets[index + 1] ?? blob.size);
   }
+}
+
+/** Notes that one seed has a blob up to an offset. */
+function reach(warm: Warm, { digest }: Blob, offset: number): void {
+  if (offset > (warm.reached.get(digest) ?? -1)) {
+    warm.reached.set(digest, offset);
+    warm.report(progressOf(warm));
+  }
+}
+
+function progressOf({ image, reached }: Warm): WarmProgress {
+  return {
+    blobs: image.blobs.filter(({ digest, size }) => (reached.get(digest) ?? 0) >= size).length,
+    bytes: [...reached.values()].reduce((sum, bytes) => sum + bytes, 0),
+  };
 }
 
 /** Reads a byte of a piece, and asks again while the seed or the origin is busy, until the signal aborts. */
