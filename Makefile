@@ -13,7 +13,7 @@ REGISTRY ?= 127.0.0.1:5000
 TAG ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install generate check test test-unit test-api test-e2e tools cluster-up cluster-down shell demo bench bench-admission bench-backtest bench-convert bench-prefetch-list bench-scaleouts image clean
+.PHONY: help install generate check test test-unit test-api test-e2e tools cluster-up cluster-down shell demo bench bench-admission bench-backtest bench-convert bench-prefetch bench-prefetch-list image clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,8 +78,8 @@ bench-convert: install tools ## Measure conversions against the CPU floor and ag
 bench-prefetch-list: install tools ## Measure starts without a prefetch list, with the learnt one, and with everything fetched
 	node test/bench/main.ts prefetch-list
 
-bench-scaleouts: install tools ## Measure the lead of warming over scale-outs of 20 shapes, in a cluster
-	node test/bench/main.ts scaleouts
+bench-prefetch: install tools ## Measure scale-outs without Dragonfly, with it and with Slipstream, and the lead over 20 shapes of load
+	node test/bench/main.ts prefetch
 
 image: install ## Build the container image and push it (REGISTRY=127.0.0.1:5000 TAG=dev)
 	node hack/tools/main.ts crane

@@ -23,6 +23,12 @@ const GOALS: Readonly<Record<string, string>> = {
   'convert.second.bytes.ratio': '≤ 0.03',
   'convert.second.wall': '≤ 2',
   'convert.worker.rss': '≤ 256',
+  ...Object.fromEntries(
+    [1, 5, 20].flatMap((pullers) => [
+      [`scaleout.originBytes.ratio slipstream N=${pullers}`, '≤ 1.1'],
+      [`prefetch.originBytesAfterEvent.ratio N=${pullers}`, '≤ 0.02'],
+    ]),
+  ),
   'prefetch.before.ratio': '≥ 0.9',
   'prefetch.falseAlarm.ratio': '≤ 0.2',
   'index.build': '≤ 3',

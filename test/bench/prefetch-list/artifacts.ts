@@ -1,17 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { pino } from 'pino';
-import { REGISTRY } from '../../../hack/cluster/layout.ts';
 import { coldNode } from '../../../hack/cluster/cold.ts';
 import { eventually, kubectl } from '../../../hack/demo/objects.ts';
-import { toolPath } from '../../../hack/tools/locate.ts';
 import type { ClusterNode } from '../../../hack/cluster/cluster.ts';
-import { convert } from '../../../src/converter/convert.ts';
-import { ConvertRequest } from '../../../src/converter/options.ts';
 import type { KubeClient } from '../../../src/kube/client.ts';
 import { acceleratedImages, pods } from '../../../src/kube/resources.ts';
-import { RegistryClient } from '../../../src/registry/client.ts';
 import { answersCorrectly, type Answer } from '../../../hack/demo/service.ts';
 import { MAIN, run } from '../../support/cli.ts';
 
@@ -46,45 +37,6 @@ export async function accelerate(client: KubeClient, image: string, prefetchPath
   // Its finished Pod would keep the node from being emptied.
   await kubectl('delete', 'jobs', '--selector', 'app.kubernetes.io/managed-by=slipstream', '--wait');
   return artifact;
-}
-
-/** Converts the image past the API, which refuses a list of the whole image; gives the artifact's reference. */
-export async function convertEverything(image: string): Promise<string> {
-  const workDir = await mkdtemp(join(tmpdir(), 'slipstream-bench-'));
-  const registries = { [REGISTRY]: { plainHTTP: true } };
-  const registry = new RegistryClient({ registries, userAgent: 'slipstream-bench' });
-  const target = `${REGISTRY}/demo/everything:1-nydus`;
-  try {
-    const request = ConvertRequest.parse({
-      source: image,
-      target,
-      platforms: [process.arch === 'arm64' ? 'linux/arm64' : 'linux/amd64'],
-      format: 'RafsV6',
-      compressor: 'zstd',
-      prefetchPaths: ['/'],
-      optionsHash: 'everything',
-      workDir,
-      registries,
-    });
-    const result = await convert(
-      request,
-      {
-        registry,
-        credentials: {},
-        log: pino({ level: 'silent' }),
-        nydusImage: toolPath('nydus-image'),
-        onProgress: () => undefined,
-      },
-      new AbortController().signal,
-    );
-    if (!result.ok) {
-      throw new Error(`the conversion failed: ${result.reason}: ${result.message}`);
-    }
-    return `${target}@${result.digest}`;
-  } finally {
-    await registry.close();
-    await rm(workDir, { recursive: true, force: true });
-  }
 }
 
 /** Starts the service once on an empty node and has the command say which paths it read. */

@@ -7,7 +7,8 @@ import { timeStart, type Start } from '../../../hack/demo/start.ts';
 import { figure } from '../../../hack/figures.ts';
 import { createProgress } from '../../../hack/tools/progress.ts';
 import { loadKubeClient } from '../../../src/kube/client.ts';
-import { accelerate, convertEverything, learn } from './artifacts.ts';
+import { convertDirectly } from '../convert-directly.ts';
+import { accelerate, learn } from './artifacts.ts';
 
 const IMAGE = `${REGISTRY}/demo/inference:1`;
 const RUNS = 3;
@@ -38,7 +39,9 @@ progress.note(
   `  ${paths.length} paths, ${(list.bytes / MIB).toFixed(1)} MiB, ${(list.share * 100).toFixed(1)} % of the image`,
 );
 const learntList = await progress.step('conversion with the list', () => accelerate(client, IMAGE, paths));
-const everything = await progress.step('conversion with everything', () => convertEverything(IMAGE));
+const everything = await progress.step('conversion with everything', () =>
+  convertDirectly(IMAGE, `${REGISTRY}/demo/everything:1-nydus`, ['/']),
+);
 const artifacts = Object.entries({ noList, learntList, everything });
 
 console.log(JSON.stringify(figure('learn.paths', 'paths', [paths.length])));

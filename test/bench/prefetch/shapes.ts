@@ -41,11 +41,14 @@ function noisy(load: (at: number) => number, share: number): (at: number) => num
   return (at) => load(at) * (1 + share * Math.sin(at * 12.9898) * Math.cos(at * 78.233));
 }
 
+/** A load that rises slowly enough to be foreseen. */
+export const RISING = shape('ramp 120s', ramp(120));
+
 /** Those that scale out, and at the end those that must not be taken for it. */
 export const SHAPES: readonly Shape[] = [
   shape('ramp 30s', ramp(30)),
   shape('ramp 60s', ramp(60)),
-  shape('ramp 120s', ramp(120)),
+  RISING,
   shape('ramp 180s', ramp(180)),
   shape('ramp 240s', ramp(240)),
   shape('ramp 240s to 1.9', ramp(240, 1.9)),
