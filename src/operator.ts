@@ -149,7 +149,7 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
       'slipstream-prefetchpolicy',
     ),
     events,
-    metrics: prefetchMetrics(metrics),
+    metrics: prefetchMetrics(metrics, () => caches.policies.store.list()),
   };
   enqueueSpecChanges(caches.policies, policyController);
   caches.autoscalers.onChange(({ object }) =>

@@ -57,7 +57,7 @@ export async function startPrefetchWorld(): Promise<PrefetchWorld> {
   const plain = { [origin.host]: { plainHTTP: true } };
   const registry = new RegistryClient({ registries: plain, userAgent: 'slipstream-test' });
   const metrics = new Registry();
-  const counters = prefetchMetrics(metrics);
+  const counters = prefetchMetrics(metrics, () => []);
   const namespace = 'default';
 
   function dependencies(clock: HurriedClock) {

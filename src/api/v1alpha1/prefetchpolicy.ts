@@ -147,6 +147,17 @@ export const PrefetchPolicySpec = z
   });
 export type PrefetchPolicySpec = z.infer<typeof PrefetchPolicySpec>;
 
+/** Seed peers of one image that a status names; those that are not warm come first. */
+export const NAMED_SEEDS = 32;
+
+export const WarmSeed = z.object({
+  name: z.string().max(253).meta({ description: 'Name of the seed peer: that of its Pod, or its address.' }),
+  blobs: Count.meta({ description: 'Blobs of the image that it has, as was read back.' }),
+  bytes: Bytes.meta({ description: 'Bytes of these.' }),
+  reason: z.string().max(64).optional().meta({ description: 'Why it does not have all of them, CamelCase.' }),
+});
+export type WarmSeed = z.infer<typeof WarmSeed>;
+
 export const WarmImage = z.object({
   image: z.string().max(1200).meta({ description: 'The reference that new Pods will run.' }),
   digest: Digest.meta({ description: 'Digest of the manifest of the platform.' }),
@@ -159,6 +170,10 @@ export const WarmImage = z.object({
     })
     .meta({ description: 'How many of its blobs are warm.' }),
   bytes: Bytes.meta({ description: 'Bytes of all its blobs.' }),
+  seeds: z.array(WarmSeed).max(NAMED_SEEDS).optional().meta({
+    description: 'What each seed peer has of it; of many, the first 32, those that lack something before the others.',
+    'x-kubernetes-list-type': 'atomic',
+  }),
   verifiedAt: Time.optional().meta({ description: 'When all its blobs were last read back from the seed peers.' }),
   reason: z.string().max(64).optional().meta({ description: 'Why it is not warm, CamelCase.' }),
   message: z.string().max(1024).optional().meta({ description: 'The same for a person.' }),
@@ -190,6 +205,7 @@ export const Decision = z.object({
     .optional()
     .meta({ description: 'From the decision to the scale-out: how long a warm might have taken.' }),
   bytes: Bytes.optional().meta({ description: 'Bytes that the warm which followed brought to the seed peers.' }),
+  bytesFound: Bytes.optional().meta({ description: 'Bytes that every seed peer had already.' }),
   outcome: z.enum(['Foreseen', 'TooLate', 'FalseAlarm', 'Prepared']).optional().meta({
     description:
       'Foreseen: a scale-out followed. TooLate: it was decided when the scale-out had begun. FalseAlarm: none followed in time. Prepared: for a new version or node, which foretell no scale-out.',

@@ -15,7 +15,7 @@ import type { Pass, PrefetchPolicyDependencies } from './pass.ts';
 import { planImages } from './plan.ts';
 import type { PlannedImage } from './plan.ts';
 import { summarise } from './summary.ts';
-import { isStillWarm, unverified, warmth } from './warmth.ts';
+import { bytesThere, isStillWarm, unverified, warmth } from './warmth.ts';
 
 /** How often warm images are read back again while nothing happens. */
 export const VERIFY_INTERVAL_MS = 60_000;
@@ -44,10 +44,12 @@ export async function warmFor(pass: Pass, provider: Provider, deps: PrefetchPoli
     return;
   }
   if (isStillWarm(draft.images, planned, VERIFY_INTERVAL_MS, deps.clock.now())) {
+    markFound(draft, bytes);
     markVerified(draft, draft.lastWarmAt);
     return;
   }
   const before = await verifyAll(planned, provider, deps, signal);
+  markFound(draft, bytesThere(before));
   if (before.every((image) => image.state === 'Warm')) {
     markWarm(draft, before, deps);
     return;
@@ -143,12 +145,16 @@ function markWarm(draft: PrefetchPolicyStatus, images: WarmImage[], { clock }: P
   markVerified(draft, draft.lastWarmAt);
 }
 
+/** Records on the decision the bytes that were there when it was made. */
+function markFound(draft: PrefetchPolicyStatus, bytes: number): void {
+  if (draft.decision !== undefined) {
+    draft.decision = { ...draft.decision, bytesFound: draft.decision.bytesFound ?? bytes };
+  }
+}
+
 /** Records on the decision the bytes that were not there before. */
 function markBrought(draft: PrefetchPolicyStatus, before: readonly WarmImage[], after: readonly WarmImage[]): void {
-  const warmBefore = new Set(before.filter(({ state }) => state === 'Warm').map(({ digest }) => digest));
-  const brought = after
-    .filter(({ state, digest }) => state === 'Warm' && !warmBefore.has(digest))
-    .reduce((sum, { bytes }) => sum + bytes, 0);
+  const brought = Math.max(0, bytesThere(after) - bytesThere(before));
   if (draft.decision !== undefined) {
     draft.decision = { ...draft.decision, bytes: (draft.decision.bytes ?? 0) + brought };
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { BlobState } from '../../dragonfly/provider.ts';
 import type { PlannedImage } from './plan.ts';
-import { isStillWarm, warmth } from './warmth.ts';
+import { bytesThere, isStillWarm, warmth } from './warmth.ts';
 
 const NOW = new Date('2026-01-01T00:00:00Z');
 const A = `sha256:${'a'.repeat(64)}`;
@@ -61,4 +61,14 @@ test('a verification counts for a while, for the very same digest only', () => {
   assert.equal(isStillWarm(images, [planned], 60_000, later), true);
   assert.equal(isStillWarm(images, [planned], 60_000, new Date(NOW.getTime() + 60_000)), false);
   assert.equal(isStillWarm(images, [{ ...planned, digest: B }], 60_000, later), false);
+});
+
+test('it is told what each seed has, those that lack something first', () => {
+  const states = [state(A, 's1', true), state(B, 's1', true), state(A, 's2', true), state(B, 's2', false)];
+  const image = warmth(planned, states, NOW);
+  assert.deepEqual(image.seeds, [
+    { name: 's2', blobs: 1, bytes: 15, reason: 'Evicted' },
+    { name: 's1', blobs: 2, bytes: 30 },
+  ]);
+  assert.equal(bytesThere([image]), 15, 'what every seed has');
 });

@@ -1,4 +1,5 @@
-import type { WarmImage } from '../../api/v1alpha1/prefetchpolicy.ts';
+import { NAMED_SEEDS } from '../../api/v1alpha1/prefetchpolicy.ts';
+import type { WarmImage, WarmSeed } from '../../api/v1alpha1/prefetchpolicy.ts';
 import type { BlobState } from '../../dragonfly/provider.ts';
 import type { PlannedImage } from './plan.ts';
 
@@ -21,10 +22,36 @@ export function warmth(planned: PlannedImage, states: readonly BlobState[], now:
     state: isWarm ? 'Warm' : 'NotWarm',
     blobs: { total, warm: warmDigests.length },
     bytes: planned.bytes,
+    seeds: seedsOf(planned, states),
     ...(isWarm ? { verifiedAt: now.toISOString() } : {}),
     ...(worst?.reason === undefined ? {} : { reason: worst.reason }),
     ...(worst?.message === undefined ? {} : { message: worst.message.slice(0, 1024) }),
   };
+}
+
+function seedsOf({ warm }: PlannedImage, states: readonly BlobState[]): WarmSeed[] {
+  const sizes = new Map(warm.blobs.map(({ digest, size }) => [digest, size]));
+  const bySeed = Map.groupBy(states, ({ seed }) => seed);
+  const seeds = [...bySeed].map(([name, own]): WarmSeed => {
+    const there = own.filter((state) => state.warm);
+    const reason = own.find((state) => !state.warm)?.reason;
+    return {
+      name,
+      blobs: there.length,
+      bytes: there.reduce((sum, { digest }) => sum + (sizes.get(digest) ?? 0), 0),
+      ...(reason === undefined ? {} : { reason }),
+    };
+  });
+  const lacking = seeds.filter(({ reason }) => reason !== undefined);
+  return [...lacking, ...seeds.filter(({ reason }) => reason === undefined)].slice(0, NAMED_SEEDS);
+}
+
+/** Bytes of images that every seed peer has, as was read back. */
+export function bytesThere(images: readonly Pick<WarmImage, 'seeds'>[]): number {
+  return images.reduce(
+    (sum, { seeds = [] }) => sum + (seeds.length === 0 ? 0 : Math.min(...seeds.map((s) => s.bytes))),
+    0,
+  );
 }
 
 /** An image before anything is known of its warmth. */

@@ -9,8 +9,12 @@ import { execute } from '../../../hack/tools/process.ts';
 export const PORT = 8080;
 /** Serves at once. */
 export const SERVE = ['httpd', '-f', '-p', String(PORT), '-h', '/www'];
-/** Serves when all of its data was read, as a model server does. */
-export const READ_AND_SERVE = ['sh', '-c', `cat /data >/dev/null && exec ${SERVE.join(' ')}`];
+/** Serves when all of its files were read, as a model server does: nothing is left to be read by the first request. */
+export const READ_AND_SERVE = [
+  'sh',
+  '-c',
+  `cat /data >/dev/null && sh /www/cgi-bin/work >/dev/null && exec ${SERVE.join(' ')}`,
+];
 /** `dd` blocks that answering one request moves. */
 const BLOCKS = 1200;
 
