@@ -36,8 +36,8 @@ function sourceImage(name: string, manifestDigest: string): SourceImage {
 function artifactOf(images: SourceImage[], blobs: BlobLayer[], indexOf?: string): Artifact {
   const manifests = images.map(({ descriptor }) =>
     buildManifest(
-      buildConfig(config, { blobs, referred: [], indexed: false, bootstrap }).descriptor,
-      { blobs, referred: [], indexed: false, bootstrap },
+      buildConfig(config, { blobs, referred: [], indexed: false, prefetch: new Map(), bootstrap }).descriptor,
+      { blobs, referred: [], indexed: false, prefetch: new Map(), bootstrap },
       descriptor,
       provenance,
     ),

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { ByteRange } from '../rafs/ranges.ts';
 import type { Descriptor } from '../registry/schema.ts';
 import { packBootstrap, type BootstrapFile } from './bootstrap.ts';
 import { bringBlob } from './bring.ts';
@@ -12,6 +13,7 @@ import type { AvailableLayer } from './layers.ts';
 import { buildConfig, buildManifest, type BlobLayer, type ManifestDocument } from './manifest.ts';
 import { dataDigest } from './layer.ts';
 import { mergeArguments, readReport, runNydusImage, type IndexBlob } from './nydusimage.ts';
+import { rangesToPrefetch } from './prefetch.ts';
 import { pushDocument, pushFile } from './push.ts';
 import type { SourceImage } from './source.ts';
 import { WHITEOUT } from './tar/contents.ts';
@@ -46,7 +48,11 @@ export async function assembleImage(
     const path = join(folder, 'layer.tar.gz');
     const bootstrap = await packBootstrap([boot, ...chunkTables(all, job)], path, signal);
     await pushFile(path, bootstrap.digest, job, signal);
-    const layers = { blobs, referred: referred.map(({ blob }) => blob), indexed: job.format === 'Zran', bootstrap };
+    const indexed = job.format === 'Zran';
+    // The data of an indexed image is in the source's layers, which have descriptors of their own.
+    const prefetch =
+      indexed || job.prefetchPaths.length === 0 ? new Map<string, ByteRange[]>() : await rangesToPrefetch(boot.path);
+    const layers = { blobs, referred: referred.map(({ blob }) => blob), indexed, prefetch, bootstrap };
     const config = buildConfig(image.config, layers);
     await pushDocument(config, job, signal);
     return { image, manifest: buildManifest(config.descriptor, layers, image.descriptor, provenanceOf(job)) };

@@ -36,7 +36,13 @@ const subject = {
 };
 
 describe('the config of an artifact', () => {
-  const { body, descriptor } = buildConfig(sourceConfig, { blobs, referred: [], indexed: false, bootstrap });
+  const { body, descriptor } = buildConfig(sourceConfig, {
+    blobs,
+    referred: [],
+    indexed: false,
+    prefetch: new Map(),
+    bootstrap,
+  });
   const config = JSON.parse(body.toString()) as Record<string, unknown>;
 
   test('runs the container as the source does', () => {
@@ -72,7 +78,9 @@ describe('the config of an artifact', () => {
   test('of an image without a history still has the entry', () => {
     const { history, ...bare } = sourceConfig;
     assert.equal(history?.length, 3);
-    const made = JSON.parse(buildConfig(bare, { blobs, referred: [], indexed: false, bootstrap }).body.toString()) as {
+    const made = JSON.parse(
+      buildConfig(bare, { blobs, referred: [], indexed: false, prefetch: new Map(), bootstrap }).body.toString(),
+    ) as {
       history: unknown[];
     };
     assert.equal(made.history.length, 1);
@@ -80,8 +88,19 @@ describe('the config of an artifact', () => {
 });
 
 test('the manifest is what nydusify writes, with where each layer comes from', () => {
-  const config = buildConfig(sourceConfig, { blobs, referred: [], indexed: false, bootstrap }).descriptor;
-  const { body } = buildManifest(config, { blobs, referred: [], indexed: false, bootstrap }, subject, provenance);
+  const config = buildConfig(sourceConfig, {
+    blobs,
+    referred: [],
+    indexed: false,
+    prefetch: new Map(),
+    bootstrap,
+  }).descriptor;
+  const { body } = buildManifest(
+    config,
+    { blobs, referred: [], indexed: false, prefetch: new Map(), bootstrap },
+    subject,
+    provenance,
+  );
   const blob = (blobDigest: string, size: number, source: string) => ({
     mediaType: 'application/vnd.oci.image.layer.nydus.blob.v1',
     digest: blobDigest,
@@ -133,10 +152,10 @@ test('every entry of an index has a platform and says that it is a Nydus manifes
 
 test('the same input makes the same bytes', () => {
   const make = (): Buffer[] => {
-    const config = buildConfig(sourceConfig, { blobs, referred: [], indexed: false, bootstrap });
+    const config = buildConfig(sourceConfig, { blobs, referred: [], indexed: false, prefetch: new Map(), bootstrap });
     const manifest = buildManifest(
       config.descriptor,
-      { blobs, referred: [], indexed: false, bootstrap },
+      { blobs, referred: [], indexed: false, prefetch: new Map(), bootstrap },
       subject,
       provenance,
     );

@@ -3,8 +3,10 @@ import {
   IRREGULAR_LAYER_ANNOTATION,
   LAYER_OPTIONS_ANNOTATION,
   OPTIONS_ANNOTATION,
+  PREFETCH_RANGES_ANNOTATION,
   SOURCE_LAYER_ANNOTATION,
 } from '../api/v1alpha1/labels.ts';
+import { formatRanges, type ByteRange } from '../rafs/ranges.ts';
 import { digestOf } from '../registry/digest.ts';
 import { MEDIA_TYPES, type Descriptor, type ImageConfig, type Manifest, type Platform } from '../registry/schema.ts';
 import {
@@ -53,6 +55,8 @@ export interface ArtifactLayers {
   referred: readonly Pick<Descriptor, 'digest' | 'size'>[];
   /** Whether the blobs hold only an index over the layers of the source (Zran). */
   indexed: boolean;
+  /** What of the blobs is to be prefetched, by their digests; may reach beyond their ends. */
+  prefetch: ReadonlyMap<string, readonly ByteRange[]>;
   bootstrap: BootstrapLayer;
 }
 
@@ -97,11 +101,16 @@ export function buildConfig(source: ImageConfig, { blobs, referred, bootstrap }:
  */
 export function buildManifest(
   config: Descriptor,
-  { blobs, referred, indexed, bootstrap }: ArtifactLayers,
+  { blobs, referred, indexed, prefetch, bootstrap }: ArtifactLayers,
   subject: Descriptor,
   provenance: Provenance,
 ): ManifestDocument {
   const { fsVersion } = provenance;
+  const prefetchRanges = ({ digest, size }: Pick<Descriptor, 'digest' | 'size'>): Record<string, string> => {
+    const ranges = prefetch.get(digest) ?? [];
+    const within = ranges.map(({ offset, length }) => ({ offset, length: Math.min(length, size - offset) }));
+    return within.length === 0 ? {} : { [PREFETCH_RANGES_ANNOTATION]: formatRanges(within) };
+  };
   const manifest: Manifest = {
     schemaVersion: 2,
     mediaType: MEDIA_TYPES.ociManifest,
@@ -116,13 +125,14 @@ export function buildManifest(
           [SOURCE_LAYER_ANNOTATION]: sourceDigest,
           ...(indexed ? { [REFERENCE_ANNOTATION]: sourceDigest } : {}),
           ...(irregular ? { [IRREGULAR_LAYER_ANNOTATION]: 'true' } : {}),
+          ...prefetchRanges({ digest, size }),
         },
       })),
       ...referred.map(({ digest, size }) => ({
         mediaType: BLOB_LAYER_TYPE,
         digest,
         size,
-        annotations: { [BLOB_ANNOTATION]: 'true' },
+        annotations: { [BLOB_ANNOTATION]: 'true', ...prefetchRanges({ digest, size }) },
       })),
       {
         mediaType: BOOTSTRAP_LAYER_TYPE,

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { readRecords } from './nydusd.ts';
 import { Recording, recordingOf } from './recording.ts';
 import { findMounted, Mounted } from './snapshotter.ts';
-import { readTree, type Tree } from './tree.ts';
+import { readTree, type Tree } from '../rafs/tree.ts';
 
 /** A tree of some hundred thousand files has some ten MiB. */
 const TREE_MAX_BYTES = 512 * 2 ** 20;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { recordingOf } from './recording.ts';
 import type { AccessRecord } from './records.ts';
-import type { Tree } from './tree.ts';
+import type { Tree } from '../rafs/tree.ts';
 
 const TREE: Tree = new Map([
   [11, { path: '/bin/app', bytes: 100 }],

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { AccessRecord } from './records.ts';
-import type { Tree } from './tree.ts';
+import type { Tree } from '../rafs/tree.ts';
 
 /** Files of one recording that are kept, the first ones read; a list holds far fewer. */
 const MAX_FILES = 4096;

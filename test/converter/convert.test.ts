@@ -87,7 +87,9 @@ test('paths to prefetch are in the tree of the image alone, so that its layers a
   const [without, some] = await Promise.all(
     ['without', 'with'].map(async (tag) => (await harness.manifest<Manifest>('prefetch', tag)).layers),
   );
-  assert.deepEqual(some?.slice(0, -1), without?.slice(0, -1));
+  const digests = (layers: Manifest['layers'] | undefined): string[] | undefined =>
+    layers?.slice(0, -1).map((layer) => layer.digest);
+  assert.deepEqual(digests(some), digests(without));
   assert.notEqual(some?.at(-1)?.digest, without?.at(-1)?.digest);
 });
 

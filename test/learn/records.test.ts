@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { load } from 'js-yaml';
 import { answerAgentRequest, openTree } from '../../src/learn/agent.ts';
 import { getFromSocket } from '../../src/learn/socket.ts';
-import { readTree, TreeError } from '../../src/learn/tree.ts';
+import { readTree, TreeError } from '../../src/rafs/tree.ts';
 import type { Manifest } from '../../src/registry/schema.ts';
 import { startHarness, succeeded, type Harness } from '../converter/harness.ts';
 import { richLayers } from '../converter/images.ts';

@@ -37,6 +37,12 @@ export const SOURCE_LAYER_ANNOTATION = `${GROUP}/source-layer`;
 /** On a blob layer of an artifact: what becomes of it depends on the layers below, so that it is not taken over. */
 export const IRREGULAR_LAYER_ANNOTATION = `${GROUP}/irregular-layer`;
 
+/**
+ * On a blob layer of an artifact that lists files to prefetch: the ranges of its bytes that hold their content, such as
+ * `0-1048575,4194304-5242879`. A layer without holds none of it, where another has some.
+ */
+export const PREFETCH_RANGES_ANNOTATION = `${GROUP}/prefetch-ranges`;
+
 /** Tells containerd (1.7 to 2.4) which runtime handler, and so which snapshotter, pulls this Pod's images. */
 export const RUNTIME_HANDLER_ANNOTATION = 'io.containerd.cri.runtime-handler';
 

@@ -19,13 +19,16 @@ const NAME_SIZE = 100;
 const NAME = 128;
 
 const TYPE_MASK = 0xf000;
-const REGULAR = 0x8000;
-const DIRECTORY = 0x4000;
+export const REGULAR = 0x8000;
+export const DIRECTORY = 0x4000;
 const ROOT = 1;
 /** Levels that a path of Linux may have (PATH_MAX). */
 const MAX_DEPTH = 2048;
 
-interface Inode {
+/** What is read of an inode. */
+export interface Inode {
+  /** Where it begins. */
+  readonly at: number;
   readonly number: number;
   readonly parent: number;
   readonly type: number;
@@ -35,12 +38,7 @@ interface Inode {
 
 /** Files of a RAFS v5 tree. Throws RangeError where the tree points outside of itself, or is none. */
 export function readRafs5(bootstrap: Buffer): Tree {
-  const table = Number(bootstrap.readBigUInt64LE(TABLE_OFFSET));
-  const entries = bootstrap.readUInt32LE(TABLE_ENTRIES);
-  const inodes: Inode[] = [];
-  for (let index = 0; index < entries; index += 1) {
-    inodes.push(readInode(bootstrap, bootstrap.readUInt32LE(table + index * 4) * ALIGNMENT));
-  }
+  const inodes = readInodes(bootstrap);
   const directories = new Map(inodes.filter(({ type }) => type === DIRECTORY).map((inode) => [inode.number, inode]));
   const files = new Map<number, TreeFile>();
   for (const inode of inodes) {
@@ -51,6 +49,17 @@ export function readRafs5(bootstrap: Buffer): Tree {
   return files;
 }
 
+/** All inodes. Throws RangeError as {@link readRafs5} does. */
+export function readInodes(bootstrap: Buffer): Inode[] {
+  const table = Number(bootstrap.readBigUInt64LE(TABLE_OFFSET));
+  const entries = bootstrap.readUInt32LE(TABLE_ENTRIES);
+  const inodes: Inode[] = [];
+  for (let index = 0; index < entries; index += 1) {
+    inodes.push(readInode(bootstrap, bootstrap.readUInt32LE(table + index * 4) * ALIGNMENT));
+  }
+  return inodes;
+}
+
 function readInode(tree: Buffer, at: number): Inode {
   const name = at + NAME;
   const end = name + tree.readUInt16LE(at + NAME_SIZE);
@@ -58,6 +67,7 @@ function readInode(tree: Buffer, at: number): Inode {
     throw new RangeError(`a name at ${name}`);
   }
   return {
+    at,
     number: Number(tree.readBigUInt64LE(at + NUMBER)),
     parent: Number(tree.readBigUInt64LE(at + PARENT)),
     type: tree.readUInt32LE(at + MODE) & TYPE_MASK,

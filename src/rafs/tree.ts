@@ -22,12 +22,20 @@ export class TreeError extends Error {
  * @throws TreeError saying what is wrong with it
  */
 export function readTree(bootstrap: Buffer): Tree {
+  return readRafs(bootstrap, { 6: readRafs6, 5: readRafs5 });
+}
+
+/**
+ * Reads something of a RAFS bootstrap by the reader for its version.
+ * @throws TreeError saying what is wrong with it
+ */
+export function readRafs<T>(bootstrap: Buffer, readers: Readonly<Record<5 | 6, (bootstrap: Buffer) => T>>): T {
   try {
     if (bootstrap.length >= RAFS6_SUPERBLOCK + 4 && bootstrap.readUInt32LE(RAFS6_SUPERBLOCK) === RAFS6_MAGIC) {
-      return readRafs6(bootstrap);
+      return readers[6](bootstrap);
     }
     if (bootstrap.length >= 4 && bootstrap.readUInt32LE(0) === RAFS5_MAGIC) {
-      return readRafs5(bootstrap);
+      return readers[5](bootstrap);
     }
   } catch (error) {
     // A number in it points to where there is nothing.

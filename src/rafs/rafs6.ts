@@ -19,41 +19,56 @@ const TYPE_MASK = 0xf000;
 const REGULAR = 0x8000;
 const DIRECTORY = 0x4000;
 
-interface Inode {
+/** What is read of an inode. */
+export interface Inode {
   readonly directory: boolean;
   readonly regular: boolean;
   readonly size: number;
+  /** Offset of what stands behind it and its extended attributes. */
+  readonly tail: number;
+  /** `erofs_inode_chunk_info`: format of its chunks; of regular files only. */
+  readonly chunkFormat: number;
   /** Offset of the byte at a place of its content that is a multiple of a block; of directories only. */
   readonly block: (index: number) => number;
 }
 
 /** Files of a RAFS v6 tree. Throws RangeError where the tree points outside of itself, or is none. */
 export function readRafs6(bootstrap: Buffer): Tree {
-  const meta = bootstrap.readUInt32LE(META_BLOCK) * BLOCK;
   const files = new Map<number, TreeFile>();
-  const root = bootstrap.readUInt16LE(ROOT_NID);
+  for (const { nid, path, inode } of walkRafs6(bootstrap, bootstrap.readUInt16LE(ROOT_NID))) {
+    if (inode.regular && !files.has(nid)) {
+      files.set(nid, { path, bytes: inode.size });
+    }
+  }
+  return files;
+}
+
+/** An inode, and everything below it where it is a directory. Throws RangeError as {@link readRafs6} does. */
+export function* walkRafs6(bootstrap: Buffer, from: number): Generator<{ nid: number; path: string; inode: Inode }> {
+  const inodeAt = (nid: number): Inode => readInode(bootstrap, bootstrap.readUInt32LE(META_BLOCK) * BLOCK + nid * SLOT);
+  const first = { nid: from, path: '', inode: inodeAt(from) };
+  yield first;
   // A damaged tree may hold a directory in itself.
-  const seen = new Set([root]);
-  const open: { nid: number; path: string }[] = [{ nid: root, path: '' }];
+  const seen = new Set([from]);
+  const open = first.inode.directory ? [first] : [];
   let entries = 0;
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    const { nid, path } = next;
-    for (const entry of entriesOf(bootstrap, readInode(bootstrap, meta + nid * SLOT))) {
+    for (const entry of entriesOf(bootstrap, next.inode)) {
       entries += 1;
       if (entries > bootstrap.length / DIRENT) {
         throw new RangeError('directories that share their entries');
       }
-      const inode = readInode(bootstrap, meta + entry.nid * SLOT);
-      const child = `${path}/${entry.name}`;
-      if (inode.directory && !seen.has(entry.nid)) {
+      const child = { nid: entry.nid, path: `${next.path}/${entry.name}`, inode: inodeAt(entry.nid) };
+      if (child.inode.directory) {
+        if (seen.has(entry.nid)) {
+          continue;
+        }
         seen.add(entry.nid);
-        open.push({ nid: entry.nid, path: child });
-      } else if (inode.regular && !files.has(entry.nid)) {
-        files.set(entry.nid, { path: child, bytes: inode.size });
+        open.push(child);
       }
+      yield child;
     }
   }
-  return files;
 }
 
 /** `erofs_inode_compact` and `erofs_inode_extended`, by the first bit of their format. */
@@ -71,6 +86,8 @@ function readInode(tree: Buffer, at: number): Inode {
     directory: type === DIRECTORY,
     regular: type === REGULAR,
     size,
+    tail,
+    chunkFormat: tree.readUInt32LE(at + 16),
     // The last block of an inline layout lies behind the inode and its extended attributes.
     block: (index) => (inline && index === last ? tail : data + index * BLOCK),
   };
