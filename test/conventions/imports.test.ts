@@ -24,6 +24,7 @@ const EVERYTHING_BELOW = [
   'scaleout',
   'backtest',
   'learn',
+  'warming',
   'config',
 ];
 
@@ -43,6 +44,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   scaleout: ['api', 'autoscaling'],
   backtest: ['api', 'autoscaling'],
   learn: ['registry'],
+  warming: ['converter', 'dragonfly', 'kube', 'registry', 'config'],
   controllers: EVERYTHING_BELOW,
   webhook: EVERYTHING_BELOW,
   cli: EVERYTHING_BELOW,
