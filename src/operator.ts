@@ -13,7 +13,7 @@ import { keysForAutoscaler, reconcilePrefetchPolicy } from './controllers/prefet
 import { prefetchMetrics } from './controllers/prefetchpolicy/metrics.ts';
 import { keysForNode } from './controllers/prefetchpolicy/newnode.ts';
 import { keysForArtifact } from './controllers/prefetchpolicy/newversion.ts';
-import { createPrometheus, createProviders } from './controllers/prefetchpolicy/providers.ts';
+import { createPrometheus } from './controllers/prefetchpolicy/prometheus.ts';
 import { generationChanged } from './controllers/predicates.ts';
 import { scaleOutMetrics } from './controllers/scaleout/metrics.ts';
 import { createScaleOutObserver } from './controllers/scaleout/observer.ts';
@@ -49,6 +49,7 @@ import { LeaderElector } from './runtime/leader-election.ts';
 import { Manager } from './runtime/manager.ts';
 import { keyOf } from './runtime/object.ts';
 import type { Key, KubeObject } from './runtime/object.ts';
+import { createProviders } from './warming/providers.ts';
 import { CERTIFICATES_KEY, reconcileCertificates } from './webhook/certificates/reconcile.ts';
 import { serveCertificate } from './webhook/certificates/serve.ts';
 import { prometheusMetrics } from './webhook/metrics.ts';

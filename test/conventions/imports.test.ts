@@ -25,6 +25,7 @@ const EVERYTHING_BELOW = [
   'scaleout',
   'backtest',
   'learn',
+  'warming',
   'config',
 ];
 
@@ -45,6 +46,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   scaleout: ['api', 'autoscaling'],
   backtest: ['api', 'autoscaling'],
   learn: ['rafs', 'registry'],
+  warming: ['api', 'converter', 'dragonfly', 'kube', 'rafs', 'registry', 'config'],
   controllers: EVERYTHING_BELOW,
   webhook: EVERYTHING_BELOW,
   cli: EVERYTHING_BELOW,

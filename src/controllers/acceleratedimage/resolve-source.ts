@@ -1,7 +1,7 @@
 import type { AcceleratedImage } from '../../api/v1alpha1/acceleratedimage.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { parseDuration } from '../duration.ts';
-import { nodePlatforms } from '../platforms.ts';
+import { nodePlatforms } from '../../rewriting/platforms.ts';
 import { fromRegistryError } from '../registry-errors.ts';
 import { CONTINUE, credentialsFor } from './pass.ts';
 import type { Dependencies, Pass, StepResult } from './pass.ts';

@@ -7,13 +7,13 @@ import type { Provider } from '../../dragonfly/provider.ts';
 import type { Credentials } from '../../registry/auth.ts';
 import type { Reference } from '../../registry/reference.ts';
 import { formatBytes } from '../../api/v1alpha1/bytes.ts';
+import { nodePlatforms } from '../../rewriting/platforms.ts';
+import { UnresolvableError, planImages } from '../../warming/plan.ts';
+import type { PlannedImage } from '../../warming/plan.ts';
 import { resolveCredentials } from '../credentials.ts';
 import { parseDuration } from '../duration.ts';
-import { nodePlatforms } from '../platforms.ts';
 import { waiting } from '../reconcile-error.ts';
 import type { Pass, PrefetchPolicyDependencies } from './pass.ts';
-import { planImages } from './plan.ts';
-import type { PlannedImage } from './plan.ts';
 import { summarise } from './summary.ts';
 import { bytesThere, isStillWarm, unverified, warmth } from './warmth.ts';
 
@@ -21,6 +21,8 @@ import { bytesThere, isStillWarm, unverified, warmth } from './warmth.ts';
 export const VERIFY_INTERVAL_MS = 60_000;
 /** How soon a warm that failed is tried again. */
 export const RETRY_MS = 15_000;
+/** How soon an image that the registry does not have, or not for these nodes, is looked for again. */
+const UNRESOLVABLE_RETRY_MS = 30_000;
 
 /**
  * Warms what the next Pods read and proves that it is warm, unless that was proven just now.
@@ -96,13 +98,20 @@ async function plan(pass: Pass, deps: PrefetchPolicyDependencies): Promise<Plann
   const { namespace } = pass.policy.metadata;
   const { signal } = pass;
   const { images, pullSecrets } = await pass.target();
-  return await planImages(images, {
-    registry: deps.registry,
-    config: deps.config,
-    platforms: nodePlatforms(deps.nodes.list()),
-    credentialsFor: (reference) => findCredentials({ namespace, pullSecrets, reference }, deps, signal),
-    signal,
-  });
+  try {
+    return await planImages(images, {
+      registry: deps.registry,
+      config: deps.config,
+      platforms: nodePlatforms(deps.nodes.list()),
+      credentialsFor: (reference) => findCredentials({ namespace, pullSecrets, reference }, deps, signal),
+      signal,
+    });
+  } catch (error) {
+    if (error instanceof UnresolvableError) {
+      throw waiting(Reason.ImageUnresolvable, error.message, error.retryAfter ?? UNRESOLVABLE_RETRY_MS, error);
+    }
+    throw error;
+  }
 }
 
 /** The credentials of the first Secret that has some for the registry, as kubelet looks for them. */

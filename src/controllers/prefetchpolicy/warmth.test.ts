@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { BlobState } from '../../dragonfly/provider.ts';
-import type { PlannedImage } from './plan.ts';
+import type { PlannedImage } from '../../warming/plan.ts';
 import { bytesThere, isStillWarm, warmth } from './warmth.ts';
 
 const NOW = new Date('2026-01-01T00:00:00Z');

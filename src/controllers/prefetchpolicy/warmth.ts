@@ -1,7 +1,7 @@
 import { NAMED_SEEDS } from '../../api/v1alpha1/prefetchpolicy.ts';
 import type { WarmImage, WarmSeed } from '../../api/v1alpha1/prefetchpolicy.ts';
 import type { BlobState } from '../../dragonfly/provider.ts';
-import type { PlannedImage } from './plan.ts';
+import type { PlannedImage } from '../../warming/plan.ts';
 
 /**
  * What verification found of one image. A blob is warm when every seed peer that answered for it has all of it; an image is

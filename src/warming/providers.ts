@@ -1,13 +1,12 @@
-import type { Config, ProviderSettings } from '../../config.ts';
-import { ManagerProvider } from '../../dragonfly/manager.ts';
-import { ProviderError } from '../../dragonfly/provider.ts';
-import type { Provider, Seed } from '../../dragonfly/provider.ts';
-import { SeedPeersProvider } from '../../dragonfly/seedpeers.ts';
-import type { KubeClient } from '../../kube/client.ts';
-import { endpointSlices, secrets } from '../../kube/resources.ts';
-import { PrometheusError } from '../../prometheus/client.ts';
-import type { Prometheus } from '../../prometheus/client.ts';
-import type { Clock } from '../../runtime/clock.ts';
+import type { Config, ProviderSettings } from '../config.ts';
+import type { Clock } from '../dragonfly/clock.ts';
+import { ManagerProvider } from '../dragonfly/manager.ts';
+import { ProviderError } from '../dragonfly/provider.ts';
+import type { Provider, Seed } from '../dragonfly/provider.ts';
+import { SeedPeersProvider } from '../dragonfly/seedpeers.ts';
+import type { KubeClient } from '../kube/client.ts';
+import { endpointSlices } from '../kube/resources.ts';
+import { readToken } from '../kube/token.ts';
 
 const SERVICE_LABEL = 'kubernetes.io/service-name';
 
@@ -67,34 +66,4 @@ async function findSeeds(client: KubeClient, { endpoints, service }: ProviderSet
       })),
     );
   return [...fixed, ...found];
-}
-
-/** The Prometheus of the operator's configuration, if it names one. */
-export function createPrometheus(
-  { prometheus }: Config,
-  { client, operatorNamespace }: Omit<ProviderDependencies, 'clock'>,
-): Prometheus | undefined {
-  if (prometheus === undefined) {
-    return undefined;
-  }
-  const { url, ca, tokenSecret } = prometheus;
-  if (tokenSecret === undefined) {
-    return { url, ca };
-  }
-  const secret = { namespace: operatorNamespace, name: tokenSecret };
-  const missing = (message: string): Error => new PrometheusError('Rejected', `${message} a bearer token`);
-  return { url, ca, token: () => readToken(client, secret, missing) };
-}
-
-async function readToken(
-  client: KubeClient,
-  ref: { namespace: string; name: string },
-  missing: (message: string) => Error,
-): Promise<string> {
-  const secret = await client.get(secrets, ref);
-  const token = secret.data?.['token'];
-  if (token === undefined) {
-    throw missing(`Secret ${ref.namespace}/${ref.name} has no key token; it must hold`);
-  }
-  return Buffer.from(token, 'base64').toString('utf8').trim();
 }

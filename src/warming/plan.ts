@@ -1,18 +1,14 @@
-import { PrefetchPolicyReason as Reason } from '../../api/v1alpha1/conditions.ts';
-import type { Config } from '../../config.ts';
-import { REFERENCE_ANNOTATION } from '../../converter/nydus.ts';
-import type { Blob, WarmImage } from '../../dragonfly/provider.ts';
-import type { Credentials } from '../../registry/auth.ts';
-import type { RegistryClient } from '../../registry/client.ts';
-import { RegistryError } from '../../registry/errors.ts';
-import { parseReference } from '../../registry/reference.ts';
-import type { Reference } from '../../registry/reference.ts';
-import { apiHost } from '../../registry/reference.ts';
-import { isIndex } from '../../registry/schema.ts';
-import type { Index, Manifest } from '../../registry/schema.ts';
-import { waiting } from '../reconcile-error.ts';
-
-const RETRY_MS = 30_000;
+import type { Config } from '../config.ts';
+import { REFERENCE_ANNOTATION } from '../converter/nydus.ts';
+import type { Blob, WarmImage } from '../dragonfly/provider.ts';
+import type { Credentials } from '../registry/auth.ts';
+import type { RegistryClient } from '../registry/client.ts';
+import { RegistryError } from '../registry/errors.ts';
+import { parseReference } from '../registry/reference.ts';
+import type { Reference } from '../registry/reference.ts';
+import { apiHost } from '../registry/reference.ts';
+import { isIndex } from '../registry/schema.ts';
+import type { Index, Manifest } from '../registry/schema.ts';
 
 /** One image for one platform, as a new Pod will read it: exactly these blobs, and what they weigh. */
 export interface PlannedImage {
@@ -25,17 +21,29 @@ export interface PlannedImage {
 
 export interface PlanOptions {
   registry: RegistryClient;
-  config: Config;
+  config: Pick<Config, 'registries'>;
   /** Platforms of the nodes that the target's Pods may run on. */
   platforms: readonly string[];
   credentialsFor(reference: Reference): Promise<Credentials | undefined>;
   signal: AbortSignal;
 }
 
+/** It cannot be told which blobs an image is made of. The message says why; it holds no credentials and may go into a status. */
+export class UnresolvableError extends Error {
+  override name = 'UnresolvableError';
+  /** Milliseconds to wait before trying again, where the registry said so. */
+  readonly retryAfter: number | undefined;
+
+  constructor(message: string, { retryAfter, cause }: { retryAfter?: number | undefined; cause?: unknown } = {}) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.retryAfter = retryAfter;
+  }
+}
+
 /**
  * What to warm for a list of references: the platform's own manifest of each (never a tag, never an index, which would warm
  * other platforms and formats with it), its config and its layers; for a Zran index also those of the source.
- * @throws ReconcileError ImageUnresolvable
+ * @throws UnresolvableError, or what `credentialsFor` throws
  */
 export async function planImages(images: readonly string[], options: PlanOptions): Promise<PlannedImage[]> {
   const planned = await Promise.all([...new Set(images)].map((image) => planImage(image, options)));
@@ -52,21 +60,15 @@ async function planImage(image: string, options: PlanOptions): Promise<PlannedIm
       ? childrenFor(root.manifest, options.platforms)
       : [{ platform: options.platforms[0] ?? 'linux/amd64', digest: root.descriptor.digest }];
     if (digests.length === 0) {
-      throw waiting(
-        Reason.ImageUnresolvable,
+      throw new UnresolvableError(
         `${image} offers none of ${options.platforms.join(', ')}, the platforms of the nodes`,
-        RETRY_MS,
       );
     }
     const authorization = await options.registry.pullAuthorization(reference, call);
     const readManifest = async (digest: string): Promise<Manifest> => {
       const { manifest } = await options.registry.manifest({ ...reference, digest }, call);
       if (isIndex(manifest)) {
-        throw waiting(
-          Reason.ImageUnresolvable,
-          `${digest} of ${image} is an index inside an index, which no runtime can pull`,
-          RETRY_MS,
-        );
+        throw new UnresolvableError(`${digest} of ${image} is an index inside an index, which no runtime can pull`);
       }
       return manifest;
     };
@@ -105,7 +107,7 @@ async function planImage(image: string, options: PlanOptions): Promise<PlannedIm
     });
   } catch (error) {
     if (error instanceof RegistryError) {
-      throw waiting(Reason.ImageUnresolvable, error.message, error.retryAfter ?? RETRY_MS, error);
+      throw new UnresolvableError(error.message, { retryAfter: error.retryAfter, cause: error });
     }
     throw error;
   }
@@ -124,7 +126,7 @@ function childrenFor(index: Index, platforms: readonly string[]): { platform: st
   });
 }
 
-function repositoryUrl({ registry, repository }: Reference, config: Config): string {
-  const plain = config.registries.find(({ host }) => host === registry)?.plainHTTP === true;
+function repositoryUrl({ registry, repository }: Reference, { registries }: PlanOptions['config']): string {
+  const plain = registries.find(({ host }) => host === registry)?.plainHTTP === true;
   return `${plain ? 'http' : 'https'}://${apiHost(registry)}/v2/${repository}`;
 }

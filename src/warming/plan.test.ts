@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { startFaultyRegistry, type FaultyRegistry } from '../../../test/doubles/faulty-registry.ts';
-import { Config } from '../../config.ts';
-import { RegistryClient } from '../../registry/client.ts';
+import { startFaultyRegistry, type FaultyRegistry } from '../../test/doubles/faulty-registry.ts';
+import { Config } from '../config.ts';
+import { RegistryClient } from '../registry/client.ts';
 import { planImages, type PlannedImage } from './plan.ts';
 
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
