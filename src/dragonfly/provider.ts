@@ -1,11 +1,11 @@
-/** A blob as a new Pod's node will ask for it. */
-export interface Blob {
+import type { Wanted } from './pieces.ts';
+
+/** A blob as a new Pod's node will ask for it, or the parts of it that it will ask for soon. */
+export interface Blob extends Wanted {
   registry: string;
   repository: string;
   /** `sha256:…` */
   digest: string;
-  /** Bytes. */
-  size: number;
   /** `https?://host/v2/<repository>/blobs/<digest>` */
   url: string;
 }

@@ -1,5 +1,6 @@
 import type { Config } from '../config.ts';
 import { REFERENCE_ANNOTATION } from '../converter/nydus.ts';
+import { wantedBytes } from '../dragonfly/pieces.ts';
 import type { Blob, WarmImage } from '../dragonfly/provider.ts';
 import type { Credentials } from '../registry/auth.ts';
 import type { RegistryClient } from '../registry/client.ts';
@@ -9,6 +10,7 @@ import type { Reference } from '../registry/reference.ts';
 import { apiHost } from '../registry/reference.ts';
 import { isIndex } from '../registry/schema.ts';
 import type { Index, Manifest } from '../registry/schema.ts';
+import { wantedBlobs } from './wanted.ts';
 
 /** One image for one platform, as a new Pod will read it: exactly these blobs, and what they weigh. */
 export interface PlannedImage {
@@ -24,6 +26,8 @@ export interface PlanOptions {
   config: Pick<Config, 'registries'>;
   /** Platforms of the nodes that the target's Pods may run on. */
   platforms: readonly string[];
+  /** Whether only what artifacts list for prefetching is wanted of them. */
+  listedOnly?: boolean;
   credentialsFor(reference: Reference): Promise<Credentials | undefined>;
   signal: AbortSignal;
 }
@@ -84,19 +88,19 @@ async function planImage(image: string, options: PlanOptions): Promise<PlannedIm
     );
     return read.flat().map(({ platform, digest, manifest }) => {
       const base = repositoryUrl(reference, options.config);
-      const blobs = [manifest.config, ...manifest.layers].map((layer): Blob => ({
+      const blobs = wantedBlobs(manifest, options.listedOnly === true).map(({ digest: blob, ...wanted }): Blob => ({
         registry: reference.registry,
         repository: reference.repository,
-        digest: layer.digest,
-        size: layer.size,
-        url: `${base}/blobs/${layer.digest}`,
+        digest: blob,
+        ...wanted,
+        url: `${base}/blobs/${blob}`,
       }));
       const distinct = [...new Map(blobs.map((blob) => [blob.digest, blob])).values()];
       return {
         image,
         digest,
         platform,
-        bytes: distinct.reduce((sum, blob) => sum + blob.size, 0),
+        bytes: distinct.reduce((sum, blob) => sum + wantedBytes(blob), 0),
         warm: {
           manifestUrl: `${base}/manifests/${digest}`,
           platform,

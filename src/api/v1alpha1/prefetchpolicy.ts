@@ -109,6 +109,10 @@ export const PrefetchPolicySpec = z
           .max(63)
           .default('default')
           .meta({ description: "A provider of the operator's configuration." }),
+        content: z.enum(['Everything', 'PrefetchList']).default('Everything').meta({
+          description:
+            'What of an image to warm. PrefetchList: its tree, and of its data the files that the AcceleratedImage lists under conversion.prefetchPaths; all of it where there is no list, and with providers of the type manager.',
+        }),
         timeout: durationBetween('timeout', '1s', '1h')
           .default('5m')
           .meta({ description: 'Longest time that one warm may take, as a Go duration.' }),

@@ -103,6 +103,7 @@ async function plan(pass: Pass, deps: PrefetchPolicyDependencies): Promise<Plann
       registry: deps.registry,
       config: deps.config,
       platforms: nodePlatforms(deps.nodes.list()),
+      listedOnly: pass.policy.spec.warm.content === 'PrefetchList',
       credentialsFor: (reference) => findCredentials({ namespace, pullSecrets, reference }, deps, signal),
       signal,
     });
