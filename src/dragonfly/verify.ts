@@ -1,4 +1,5 @@
 import pLimit from 'p-limit';
+import type { Placement } from './budget.ts';
 import { sampleOffsets } from './pieces.ts';
 import { TASK_ID_REMEDY, probe, taskIDOf } from './probe.ts';
 import type { ProbeOptions, ProbeResult } from './probe.ts';
@@ -25,12 +26,16 @@ export interface WarmMemory {
   timesSeen(seed: Seed, blob: Blob): number;
 }
 
-/** Makes an empty {@link WarmMemory}. */
-export function createWarmMemory(): WarmMemory {
+/**
+ * Makes an empty {@link WarmMemory}.
+ * @param onSeen called whenever all of a blob was seen on a seed
+ */
+export function createWarmMemory(onSeen: (placement: Placement) => void = () => undefined): WarmMemory {
   const seen = new Map<string, number>();
   const key = (seed: Seed, blob: Blob): string => `${seed.name} ${blob.digest}`;
   return {
     remember(seed, blob) {
+      onSeen({ seed, blob });
       const times = seen.get(key(seed, blob)) ?? 0;
       seen.delete(key(seed, blob));
       seen.set(key(seed, blob), times + 1);
@@ -50,7 +55,7 @@ export function createWarmMemory(): WarmMemory {
 }
 
 /**
- * Reads every blob of an image back from every seed.
+ * Reads blobs of an image back from the seeds on which they are to be.
  *
  * A byte of each piece is asked for in `local` mode, in which a seed can only serve from its own store: what comes back whole
  * is warm, at no cost to the origin. A blob that was whole at the last look is asked for its last piece and for another one
@@ -59,30 +64,34 @@ export function createWarmMemory(): WarmMemory {
  * @throws the signal's reason
  */
 export async function verifyImage(
-  image: WarmImage,
-  seeds: readonly Seed[],
+  { authorization }: Pick<WarmImage, 'authorization'>,
+  placements: readonly Placement[],
   memory: WarmMemory,
   options: ProbeOptions,
 ): Promise<BlobState[]> {
-  const states = await Promise.all(seeds.map((seed) => verifySeed(image, seed, memory, options)));
+  const bySeed = Map.groupBy(placements, ({ seed }) => seed);
+  const states = await Promise.all(
+    [...bySeed.values()].map((onSeed) => verifySeed(onSeed, authorization, memory, options)),
+  );
   return states.flat();
 }
 
+/** All of one seed. */
 async function verifySeed(
-  image: WarmImage,
-  seed: Seed,
+  placements: readonly Placement[],
+  authorization: string | undefined,
   memory: WarmMemory,
   options: ProbeOptions,
 ): Promise<BlobState[]> {
   const limit = pLimit(CONCURRENCY);
   let down: BlobState | undefined;
   return await Promise.all(
-    image.blobs.map((blob) =>
+    placements.map(({ seed, blob }) =>
       limit(async () => {
         // One refused connection speaks for the whole seed: the rest need not wait for theirs.
         const state =
           down === undefined
-            ? await verifyBlob({ seed, blob, authorization: image.authorization }, memory, options)
+            ? await verifyBlob({ seed, blob, authorization }, memory, options)
             : { ...down, digest: blob.digest };
         down = state.reason === 'SeedUnreachable' ? state : down;
         return state;
@@ -157,6 +166,8 @@ function stateOf({ seed, blob }: Subject, result: ProbeResult, missing: string, 
       return say('OriginRejected', `${seed.name} cannot get ${blob.digest}: ${result.message}`);
     case 'unreachable':
       return say('SeedUnreachable', `${seed.name} at ${seed.url} cannot be reached: ${result.message}`);
+    case 'full':
+      return say('SeedDiskFull', `${seed.name} does not have all of ${blob.digest}, and ${result.message}`);
     case 'refused':
       return say('SeedUnreachable', `${seed.name} at ${seed.url} ${result.message}`);
     case 'busy':
