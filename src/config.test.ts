@@ -42,12 +42,32 @@ test('Pods of built-in workloads and of listed kinds may be rewritten, those of 
   ]);
 });
 
+test('a provider has limits, unless told otherwise', async () => {
+  const { providers } = await configOf(
+    MINIMAL,
+    'providers:',
+    '- { name: a, type: seedPeers, endpoints: [http://10.0.0.7:4001] }',
+    '- { name: b, type: seedPeers, endpoints: [http://10.0.0.7:4001], maxConcurrentBlobs: 2, maxSeedBytes: 80Gi }',
+  );
+  assert.deepEqual(
+    providers.map((each) => [each.maxConcurrentBlobs, each.maxConcurrentBlobsPerRegistry, each.maxSeedBytes]),
+    [
+      [32, 16, undefined],
+      [2, 16, 80 * 1024 ** 3],
+    ],
+  );
+});
+
 const refused: Record<string, [line: string, complaint: RegExp]> = {
   'an unknown setting': ['colour: red', /colour/],
   'what is no YAML': ['registries: [', /is not YAML/],
   'a provider of which nothing can be read back': [
     'providers: [{ name: default, type: seedPeers }]',
     /needs endpoints or a service/,
+  ],
+  'a provider that may do nothing': [
+    'providers: [{ name: a, type: seedPeers, endpoints: [http://10.0.0.7:4001], maxConcurrentBlobs: 0 }]',
+    /maxConcurrentBlobs/,
   ],
   'an authority of callers that is no certificate': ['webhook: { clientCA: nonsense }', /no certificate in PEM/],
   'names of callers who show no certificate': ['webhook: { clientNames: [kube-apiserver] }', /needs clientCA/],

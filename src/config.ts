@@ -2,6 +2,8 @@ import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { load } from 'js-yaml';
 import { z } from 'zod';
+import { parseQuantity } from './autoscaling/quantity.ts';
+import { DEFAULT_LIMITS } from './dragonfly/limits.ts';
 import { WORKLOAD_KINDS, type RewriteConfig } from './rewriting/config.ts';
 
 const Host = z.string().min(1).max(253);
@@ -28,7 +30,21 @@ const Seeds = {
   service: z.strictObject({ namespace: z.string(), name: z.string(), port: z.int().default(4001) }).optional(),
 };
 
-const SeedPeersSettings = z.strictObject({ name: z.string(), type: z.literal('seedPeers'), ...Seeds });
+/** What a provider may ask of registries and seed peers. */
+const Limits = {
+  /** Transfers of a blob to a seed peer that may be under way at once. A manager's job counts as four. */
+  maxConcurrentBlobs: z.int().min(1).max(10_000).default(DEFAULT_LIMITS.maxConcurrentBlobs),
+  /** The same, of blobs of one registry. */
+  maxConcurrentBlobsPerRegistry: z.int().min(1).max(10_000).default(DEFAULT_LIMITS.maxConcurrentBlobsPerRegistry),
+  /** Bytes that policies may have on one seed peer at once, written as a quantity; no limit when left out. */
+  maxSeedBytes: z
+    .string()
+    .regex(/^[0-9]+(\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$/)
+    .transform(parseQuantity)
+    .optional(),
+};
+
+const SeedPeersSettings = z.strictObject({ name: z.string(), type: z.literal('seedPeers'), ...Seeds, ...Limits });
 
 const ManagerSettings = z.strictObject({
   name: z.string(),
@@ -41,6 +57,7 @@ const ManagerSettings = z.strictObject({
   clusterIDs: z.array(z.int()).default([]),
   scope: z.enum(['single_seed_peer', 'all_seed_peers']).default('all_seed_peers'),
   ...Seeds,
+  ...Limits,
 });
 
 const ProviderSettings = z

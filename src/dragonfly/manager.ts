@@ -1,26 +1,30 @@
 import { Agent } from 'undici';
+import { createSeedBudget } from './budget.ts';
+import type { SeedBudget } from './budget.ts';
 import type { Clock } from './clock.ts';
 import { startDeadline } from './deadline.ts';
-import type { Deadline } from './deadline.ts';
-import { JobNotFoundError, RateLimitedError, createOpenApi } from './openapi.ts';
+import { createFlights } from './flights.ts';
+import type { Flight } from './flights.ts';
+import { DEFAULT_LIMITS, createWarmSlots, poolsOf } from './limits.ts';
+import type { WarmLimits } from './limits.ts';
+import { createOpenApi } from './openapi.ts';
 import type { OpenApi } from './openapi.ts';
+import { OLD_MANAGER_REMEDY, failureOf } from './outcome.ts';
+import { BLOBS_PER_JOB, createJob, lookAtJob } from './preheat.ts';
+import type { JobView, PreheatScope } from './preheat.ts';
 import type { ProbeOptions } from './probe.ts';
 import { ProviderError } from './provider.ts';
 import type { BlobState, Provider, Seed, WarmImage, WarmOptions, WarmProgress } from './provider.ts';
-import type { Job } from './schema.ts';
-import { listSeeds } from './seedpeers.ts';
+import { placementsOf } from './rendezvous.ts';
+import { listSeeds } from './seeds.ts';
+import type { Slots } from './slots.ts';
 import { createWarmMemory, verifyImage } from './verify.ts';
+import type { WarmMemory } from './verify.ts';
 
-const NANOSECONDS_PER_MS = 1_000_000;
 /** Pause between two looks: growing from the first to the longest. */
 const PAUSE_MS = { first: 2000, longest: 15_000 };
-/** A replica of the manager may not know a job yet that another has just made. */
-const LOST_AFTER_LOOKS = 3;
-/** Failed tasks that are named in a message. */
-const NAMED_FAILURES = 3;
-
-/** Which seeds a job warms: one of them, the one on which the cluster's hash ring puts the blob, or every one. */
-export type PreheatScope = 'single_seed_peer' | 'all_seed_peers';
+/** How long a manager that warmed where nobody looks is believed to do so again: the next job after that tells. */
+const MISMATCH_MS = 3_600_000;
 
 export interface ManagerOptions {
   /** Base URL of the manager. */
@@ -32,11 +36,17 @@ export interface ManagerOptions {
   scope: PreheatScope;
   /** The seeds of now, from which is read back what the job is said to have brought. */
   seeds: () => Promise<readonly Seed[]>;
+  /** Default: {@link DEFAULT_LIMITS}. */
+  limits?: WarmLimits;
   clock: Clock;
 }
 
-/** What is known of a job: its last state, or that the manager has lost it. */
-type JobView = Job | 'lost' | undefined;
+/** How far a job is. */
+interface JobProgress {
+  readonly progress: WarmProgress;
+  /** State and trouble, for the message of a timeout. */
+  readonly state: string;
+}
 
 /**
  * Warms through the manager's Open API. What a job says about itself decides nothing: `SUCCESS` means that it was tried, and
@@ -46,158 +56,142 @@ export class ManagerProvider implements Provider {
   readonly #options: ManagerOptions;
   readonly #api: OpenApi;
   readonly #dispatcher = new Agent({ connect: { timeout: 5000 } });
-  readonly #memory = createWarmMemory();
+  readonly #budget: SeedBudget;
+  readonly #memory: WarmMemory;
+  readonly #slots: Slots;
+  /** Jobs under way. */
+  readonly #flights = createFlights<JobProgress>();
+  /** Until when the manager is known to warm under ids that nobody asks for, by the monotonic clock. */
+  #mismatchUntil = -Infinity;
 
   constructor(options: ManagerOptions) {
+    const { limits = DEFAULT_LIMITS, clock } = options;
     this.#options = options;
     this.#api = createOpenApi(options);
+    this.#budget = createSeedBudget(limits.maxSeedBytes, clock);
+    this.#memory = createWarmMemory((placement) => this.#budget.use(placement));
+    this.#slots = createWarmSlots(limits, clock, BLOBS_PER_JOB);
   }
 
-  async warm(image: WarmImage, { timeoutMs, signal, onProgress }: WarmOptions): Promise<void> {
-    const { clock, seeds, scope } = this.#options;
+  async warm(image: WarmImage, { timeoutMs, signal, neededAt, onProgress }: WarmOptions): Promise<void> {
+    this.#assertNoMismatch();
+    const { clock, seeds } = this.#options;
     const found = await listSeeds(seeds);
+    // Which seeds a job picks, where it is not for all, nobody knows: each must have room.
+    using _ = this.#budget.reserve(placementsOf(image.blobs, found));
     using deadline = startDeadline(clock, timeoutMs, signal);
-    let cold: BlobState[] = [];
-    let view: JobView;
+    let state = '; the job waits for others to end, see maxConcurrentBlobs of the provider';
+    const passenger = {
+      signal: deadline.signal,
+      neededAt: (neededAt ?? clock.now()).getTime(),
+      means: String(image.authorization),
+      onProgress(now: JobProgress) {
+        state = now.state;
+        onProgress?.(now.progress);
+      },
+    };
     try {
-      const { id } = await this.#create(image, timeoutMs, deadline);
-      for (let pause = PAUSE_MS.first, looks = 1; ; pause = Math.min(1.5 * pause, PAUSE_MS.longest), looks++) {
-        await clock.sleep(pause, deadline.signal);
-        view = await this.#look(id, looks, deadline.signal);
-        // Read after the job, so that what a finished job brought is seen.
-        const states = await verifyImage(image, found, this.#memory, this.#probeOptions(deadline.signal));
-        cold = coldBlobs(states, scope);
-        onProgress?.(progressOf(image, states));
-        if (cold.length === 0) {
-          return;
-        }
-        if (view === 'lost' || view?.state === 'SUCCESS' || view?.state === 'FAILURE') {
-          throw new ProviderError('Failed', explain(id, view, cold));
-        }
-      }
+      const key = `${image.manifestUrl} ${image.platform} ${image.seedReplicas}`;
+      await this.#flights.join(key, passenger, (flight) => this.#warm(image, found, timeoutMs, flight));
     } catch (error) {
       signal.throwIfAborted();
       if (!deadline.passed) {
         throw error;
       }
-      const state = view === undefined || view === 'lost' ? '' : `; the job is ${view.state}`;
-      const trouble = cold[0]?.message === undefined ? '' : `; ${cold[0].message}`;
-      const retryAfter = error instanceof RateLimitedError ? error.retryAfter : undefined;
-      throw new ProviderError('TimedOut', `not warm within ${timeoutMs / 1000} s${state}${trouble}`, {
-        retryAfter,
-        cause: error,
+      throw new ProviderError('TimedOut', `not warm within ${timeoutMs / 1000} s${state}`, { cause: error });
+    }
+  }
+
+  /** Of a blob that is on as many seeds as it is to be, only those seeds: it need not be on the others. */
+  async verify(image: WarmImage, { signal }: { signal: AbortSignal }): Promise<BlobState[]> {
+    const found = await listSeeds(this.#options.seeds);
+    const states = await this.#verify(image, found, signal);
+    const enough = warmEnough(states, this.#copies(image, found));
+    return states.filter(({ digest, warm }) => warm || !enough.has(digest));
+  }
+
+  /** The manager answers and takes the token, and is not known to warm where nobody looks. */
+  async check({ signal }: { signal: AbortSignal }): Promise<void> {
+    this.#assertNoMismatch();
+    await this.#api.checkAccess(signal);
+  }
+
+  /** The manager's API does not tell its version; what it did with the last job does. */
+  #assertNoMismatch(): void {
+    if (this.#options.clock.monotonic() < this.#mismatchUntil) {
+      throw new ProviderError('Failed', `the last job warmed blobs where no puller finds them; ${OLD_MANAGER_REMEDY}`, {
+        reason: 'TaskIDMismatch',
       });
     }
   }
 
-  async verify(image: WarmImage, { signal }: { signal: AbortSignal }): Promise<BlobState[]> {
-    return await verifyImage(image, await listSeeds(this.#options.seeds), this.#memory, this.#probeOptions(signal));
-  }
-
-  /** The manager answers and takes the token. */
-  async check({ signal }: { signal: AbortSignal }): Promise<void> {
-    await this.#api.checkAccess(signal);
-  }
-
-  #probeOptions(signal: AbortSignal): ProbeOptions {
-    return { dispatcher: this.#dispatcher, clock: this.#options.clock, signal };
-  }
-
-  /** Makes the job, and waits as long as the manager asks it to, unless that is longer than there is time. */
-  async #create(image: WarmImage, timeoutMs: number, deadline: Deadline): Promise<Job> {
-    const { clusterIDs, scope, clock } = this.#options;
-    const { authorization } = image;
-    const endsAt = clock.monotonic() + timeoutMs;
-    for (let pause = PAUSE_MS.first; ; pause = Math.min(2 * pause, PAUSE_MS.longest)) {
-      try {
-        return await this.#api.createPreheat(
-          {
-            type: 'preheat',
-            ...(clusterIDs.length === 0 ? {} : { scheduler_cluster_ids: clusterIDs }),
-            args: {
-              type: 'image',
-              url: image.manifestUrl,
-              platform: image.platform,
-              scope,
-              timeout: Math.round(timeoutMs * NANOSECONDS_PER_MS),
-              // Managers store and echo this: a token that soon expires, never a user name and password.
-              ...(authorization === undefined ? {} : { headers: { Authorization: authorization } }),
-              // Managers up to v2.5.1 ignore it, and warm tasks that no puller finds; verification tells.
-              enable_task_id_based_blob_digest: true,
-            },
-          },
-          deadline.signal,
-        );
-      } catch (error) {
-        const wait = error instanceof RateLimitedError ? (error.retryAfter ?? pause) : Infinity;
-        if (clock.monotonic() + wait >= endsAt) {
-          throw error;
-        }
-        await clock.sleep(wait, deadline.signal);
+  /** One job from its making until its blobs can be read back. */
+  async #warm(image: WarmImage, found: readonly Seed[], timeoutMs: number, flight: Flight<JobProgress>): Promise<void> {
+    const { clock } = this.#options;
+    const { signal, neededAt, report } = flight;
+    const pools = poolsOf(new URL(image.manifestUrl).host);
+    using _ = await this.#slots.acquire({ pools, neededAt, turn: 0 }, signal);
+    report({ progress: { blobs: 0, bytes: 0 }, state: '; the manager has not taken the job' });
+    const { id } = await createJob(this.#api, image, { ...this.#options, timeoutMs, signal });
+    let view: JobView;
+    for (let pause = PAUSE_MS.first, looks = 1; ; pause = Math.min(1.5 * pause, PAUSE_MS.longest), looks++) {
+      await clock.sleep(pause, signal);
+      view = (await lookAtJob(this.#api, id, looks, signal)) ?? view;
+      // Read after the job, so that what a finished job brought is seen.
+      const states = await this.#verify(image, found, signal);
+      const enough = warmEnough(states, this.#copies(image, found));
+      const cold = states.filter(({ digest, warm }) => !warm && !enough.has(digest));
+      report({ progress: progressOf(image, states), state: describe(view, cold) });
+      if (cold.length === 0) {
+        this.#mismatchUntil = -Infinity;
+        return;
+      }
+      if (view === 'lost' || view?.state === 'SUCCESS' || view?.state === 'FAILURE') {
+        const failure = failureOf({ id, view }, image, cold);
+        this.#mismatchUntil = failure.reason === 'TaskIDMismatch' ? clock.monotonic() + MISMATCH_MS : -Infinity;
+        throw failure;
       }
     }
   }
 
-  /** The job as the manager has it; undefined where it cannot say now. */
-  async #look(id: number, looks: number, signal: AbortSignal): Promise<JobView> {
-    try {
-      return await this.#api.job(id, signal);
-    } catch (error) {
-      if (error instanceof JobNotFoundError) {
-        return looks >= LOST_AFTER_LOOKS ? 'lost' : undefined;
-      }
-      if (error instanceof ProviderError && error.kind !== 'Rejected') {
-        return undefined;
-      }
-      throw error;
-    }
+  /** Every blob on every seed. */
+  async #verify(
+    { blobs, authorization }: WarmImage,
+    found: readonly Seed[],
+    signal: AbortSignal,
+  ): Promise<BlobState[]> {
+    const options: ProbeOptions = { dispatcher: this.#dispatcher, clock: this.#options.clock, signal };
+    return await verifyImage(
+      { ...(authorization && { authorization }) },
+      placementsOf(blobs, found),
+      this.#memory,
+      options,
+    );
+  }
+
+  /** On how many seeds each blob is to be. */
+  #copies({ seedReplicas = Infinity }: WarmImage, found: readonly Seed[]): number {
+    return this.#options.scope === 'single_seed_peer' ? 1 : Math.min(seedReplicas, found.length);
   }
 }
 
 /** What is warm on one seed at least. */
 function progressOf({ blobs }: WarmImage, states: readonly BlobState[]): WarmProgress {
-  const digests = new Set(states.filter(({ warm }) => warm).map(({ digest }) => digest));
+  const digests = warmEnough(states, 1);
   const warm = blobs.filter(({ digest }) => digests.has(digest));
   return { blobs: warm.length, bytes: warm.reduce((sum, { size }) => sum + size, 0) };
 }
 
-/** States of what is still missing: with one seed for each blob, a blob is warm wherever it is. */
-function coldBlobs(states: readonly BlobState[], scope: PreheatScope): BlobState[] {
-  const cold = states.filter(({ warm }) => !warm);
-  if (scope === 'all_seed_peers') {
-    return cold;
-  }
-  const warm = new Set(states.filter((state) => state.warm).map(({ digest }) => digest));
-  return cold.filter(({ digest }) => !warm.has(digest));
+/** Digests of the blobs that are on so many seeds. */
+function warmEnough(states: readonly BlobState[], copies: number): Set<string> {
+  const byDigest = Map.groupBy(
+    states.filter(({ warm }) => warm),
+    ({ digest }) => digest,
+  );
+  return new Set([...byDigest].flatMap(([digest, warm]) => (warm.length >= copies ? [digest] : [])));
 }
 
-function explain(id: number, view: Job | 'lost', cold: readonly BlobState[]): string {
-  const [first] = cold;
-  const count = new Set(cold.map(({ digest }) => digest)).size;
-  const missing = `${count} ${count === 1 ? 'blob is' : 'blobs are'} not warm, such as: ${first?.message ?? first?.digest}`;
-  if (view === 'lost') {
-    return `the Dragonfly manager has lost job ${id}, and ${missing}`;
-  }
-  const failures = failuresOf(view);
-  if (failures !== '') {
-    return `job ${id} ended with ${view.state}, and ${missing}; it says: ${failures}`;
-  }
-  const hint =
-    view.state === 'SUCCESS'
-      ? '; Dragonfly up to v2.5.1 warms under task ids that no puller uses: upgrade it, or use the provider type seedPeers'
-      : '';
-  return `job ${id} ended with ${view.state}, and ${missing}${hint}`;
-}
-
-function failuresOf(job: Job): string {
-  const states = job.result?.job_states ?? [];
-  const messages = states.flatMap((state) => [
-    ...(state.error === undefined || state.error === null || state.error === '' ? [] : [state.error]),
-    ...(state.results ?? []).flatMap((result) =>
-      (result?.failure_tasks ?? []).map((task) => `${task.hostname ?? 'a seed'}: ${task.description ?? task.url}`),
-    ),
-  ]);
-  const named = messages.slice(0, NAMED_FAILURES).map((message) => message.replace(/\s+/g, ' ').slice(0, 200));
-  const more = messages.length - named.length;
-  return named.join('; ') + (more > 0 ? `; and ${more} more` : '');
+function describe(view: JobView, [cold]: readonly BlobState[]): string {
+  const state = view === undefined || view === 'lost' ? '' : `; the job is ${view.state}`;
+  return cold?.message === undefined ? state : `${state}; ${cold.message}`;
 }

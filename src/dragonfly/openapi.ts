@@ -30,6 +30,10 @@ export interface PreheatRequest {
     url: string;
     platform: string;
     scope: string;
+    /** With the scopes of several: how many of them; all when left out. */
+    count?: number;
+    /** Blobs that are brought at once. */
+    concurrent_task_count: number;
     /** Go's time.Duration: nanoseconds. */
     timeout: number;
     headers?: Record<string, string>;
@@ -93,12 +97,11 @@ export function createOpenApi({ url, token, clock }: OpenApiOptions): OpenApi {
       if (!(error instanceof HttpError)) {
         throw error;
       }
-      throw new ProviderError('Unreachable', `the Dragonfly manager at ${jobs.origin}: ${error.message}`, {
-        cause: error,
-      });
+      throw new ProviderError('Unreachable', unreachable(jobs, error), { cause: error });
     }
     if (answer.status !== 200) {
-      throw failureOf(answer, [secret, body?.args.headers?.['Authorization'] ?? ''], clock.now());
+      const failure = failureOf(answer, [secret, body?.args.headers?.['Authorization'] ?? ''], clock.now());
+      throw body === undefined ? failure : explainDialer(failure, new URL(body.args.url));
     }
     const parsed = schema.safeParse(parseJson(answer.body));
     if (!parsed.success) {
@@ -123,7 +126,32 @@ export function createOpenApi({ url, token, clock }: OpenApiOptions): OpenApi {
   };
 }
 
+/** Managers (v2.5) answer 401 for a token that they do not know, and 403 for one that they know and do not take. */
+const TOKEN_REMEDIES = {
+  401: 'it does not know the token: put a personal access token with the scope job under the key token of the Secret',
+  403: 'its token needs the scope job, and must be neither expired nor deactivated',
+} as const;
+
 class NotFoundError extends ProviderError {}
+
+function unreachable({ origin }: URL, { message, connected }: HttpError): string {
+  const remedy =
+    "; see the url of the provider. From version 1.7.5 on, Dragonfly's chart installs no manager unless told to: " +
+    'without one, use the provider type seedPeers';
+  return `the Dragonfly manager at ${origin}: ${message}${connected ? '' : remedy}`;
+}
+
+/** A manager connects to no registry at a loopback or link-local address (pkg/net/http NewSafeDialer), and says so obscurely. */
+function explainDialer(error: ProviderError, { host }: URL): ProviderError {
+  return /\b(ip|host) \S+ is invalid/.test(error.message)
+    ? new ProviderError(
+        'Rejected',
+        `${error.message}: Dragonfly's manager connects to no registry at a loopback or link-local address, as ${host} is ` +
+          'to it; give the registry another address, or use the provider type seedPeers',
+        { cause: error },
+      )
+    : error;
+}
 
 function failureOf(answer: HttpAnswer, secrets: readonly string[], now: Date): ProviderError {
   const { status } = answer;
@@ -132,10 +160,7 @@ function failureOf(answer: HttpAnswer, secrets: readonly string[], now: Date): P
   }
   const message = `the Dragonfly manager answered ${status}${reasonIn(answer, secrets)}`;
   if (status === 401 || status === 403) {
-    return new ProviderError(
-      'Rejected',
-      `${message}; its token needs the scope job, and must be neither expired nor revoked`,
-    );
+    return new ProviderError('Rejected', `${message}; ${TOKEN_REMEDIES[status]}`);
   }
   return status === 404 ? new NotFoundError('Failed', message) : new ProviderError('Failed', message);
 }

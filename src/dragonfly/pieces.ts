@@ -38,6 +38,13 @@ export function wantedBytes({ size, ranges }: Wanted): number {
   return bytes;
 }
 
+/** Tells what is wanted of a blob from what is wanted of others, and from other parts of it. */
+export function wantedKey({ digest, ranges }: Wanted & { digest: string }): string {
+  return ranges === undefined
+    ? digest
+    : `${digest} ${ranges.map(({ offset, length }) => `${offset}+${length}`).join()}`;
+}
+
 /** Whether anything is wanted of the smallest piece in which an offset lies. */
 function isWanted(at: number, ranges: readonly Range[]): boolean {
   const start = at - (at % SMALLEST_PIECE);

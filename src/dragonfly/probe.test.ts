@@ -93,12 +93,11 @@ test('a seed that limits its requests is busy, whatever is asked', async () => {
   }
 });
 
-test('a seed that stumbles is busy; one that refuses, refuses', async () => {
+test('a seed that stumbles is busy; one that has no room says so; one that refuses, refuses', async () => {
   assert.equal((await answered(failed(500, 'dfdaemon'))).outcome, 'busy');
-  assert.deepEqual(await answered(failed(507, 'dfdaemon')), {
-    outcome: 'refused',
-    message: 'has no space left for the blob',
-  });
+  const full = await answered(failed(507, 'dfdaemon'));
+  assert.equal(full.outcome, 'full');
+  assert.match(full.message, /has no space left for the blob: give it a larger disk/);
   assert.equal((await answered(failed(403, 'proxy'))).outcome, 'refused');
 });
 

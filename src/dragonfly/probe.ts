@@ -24,6 +24,8 @@ export type ProbeResult =
   | { outcome: 'busy'; message: string; retryAfter: number | undefined }
   /** There was a connection, and no whole answer. */
   | { outcome: 'silent'; message: string }
+  /** It has no room for the blob. */
+  | { outcome: 'full'; message: string }
   /** It will not, however often it is asked. */
   | { outcome: 'refused'; message: string }
   /** There is no seed at that address. */
@@ -127,7 +129,7 @@ function interpret(answer: HttpAnswer, mode: ProbeMode, now: Date): ProbeResult 
       : { outcome: 'busy', message, retryAfter: retryAfterMs(answer, now) };
   }
   if (status === 507) {
-    return { outcome: 'refused', message: 'has no space left for the blob' };
+    return { outcome: 'full', message: `has no space left for the blob: ${DISK_REMEDY}` };
   }
   const message = `its ${failedIn} answered ${status}`;
   return status >= 500 ? { outcome: 'busy', message, retryAfter: undefined } : { outcome: 'refused', message };
@@ -141,6 +143,10 @@ export function taskIDOf(blob: Blob): string {
 /** What to do about a task id that is not the blob's digest. */
 export const TASK_ID_REMEDY =
   'set proxy.registryMirror.enableTaskIDBasedBlobDigest: true in dfdaemon.yaml of the seed peers and of the peers';
+
+/** What to do about a seed that has no room. */
+const DISK_REMEDY =
+  'give it a larger disk, lower gc.policy.diskHighThresholdPercent in its dfdaemon.yaml, or warm less';
 
 /**
  * Whether a Dragonfly proxy listens at a seed's address, found out by a request that it must refuse before it does anything:

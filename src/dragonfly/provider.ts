@@ -17,6 +17,8 @@ export interface WarmImage {
   /** `os/architecture[/variant]` */
   platform: string;
   blobs: Blob[];
+  /** On how many seeds each blob is to be; all of them when undefined, or when there are not as many. */
+  seedReplicas?: number;
   /** Value of the Authorization header for the origin: a short-lived token, never a user name and password. */
   authorization?: string;
 }
@@ -36,8 +38,16 @@ export interface Seed {
  * - `TaskIDMismatch`: the seed files it under an id by which nobody who pulls will find it.
  * - `SeedUnreachable`: the seed gave no answer, or none that a Dragonfly proxy gives.
  * - `OriginRejected`: the seed does not have it, and the registry will not give it to the seed.
+ * - `SeedDiskFull`: the seed does not have it, and has no room for it.
  */
-export type BlobReason = 'Cold' | 'Evicted' | 'TaskIDMismatch' | 'SeedUnreachable' | 'OriginRejected';
+export type BlobReason = 'Cold' | 'Evicted' | 'TaskIDMismatch' | 'SeedUnreachable' | 'OriginRejected' | 'SeedDiskFull';
+
+/**
+ * Why a warm failed, where there is a better word for it than the kind of its error:
+ * - `SeedBudgetExceeded`: a seed would have to hold more than the provider's configuration allows; nothing was fetched.
+ * - `WrongPlatform`: other blobs were warmed than those of the platform that was asked for.
+ */
+export type ProviderReason = Exclude<BlobReason, 'Cold' | 'Evicted'> | 'SeedBudgetExceeded' | 'WrongPlatform';
 
 /** What was found of one blob on one seed. */
 export interface BlobState {
@@ -63,6 +73,8 @@ export interface WarmProgress {
 export interface WarmOptions {
   timeoutMs: number;
   signal: AbortSignal;
+  /** When the blobs are needed: what is needed first is brought first. Default: now. */
+  neededAt?: Date;
   /** Called as bytes come to the seeds. */
   onProgress?: (progress: WarmProgress) => void;
 }
@@ -70,12 +82,14 @@ export interface WarmOptions {
 /** Brings images to the seed peers of a Dragonfly cluster, and proves that they are there. */
 export interface Provider {
   /**
-   * Brings every blob to the seeds; resolves when all of them were read back. Blobs that are there already cost nothing.
+   * Brings every blob to the seeds; resolves when all of them were read back. Blobs that are there already cost nothing, and
+   * what several callers want at the same time is brought once. After an abort nothing more is asked for; a seed finishes by
+   * itself the blobs that it was asked for before.
    * @throws ProviderError, or the signal's reason
    */
   warm(image: WarmImage, options: WarmOptions): Promise<void>;
   /**
-   * Reads every blob back from every seed, through the path on which the nodes get it. What is warm costs the origin nothing;
+   * Reads every blob back from every seed that is to have it, through the path on which the nodes get it. What is warm costs the origin nothing;
    * a blob that is not costs it one piece at most (4 to 64 MiB).
    * @throws ProviderError `Unreachable` when no seed is known, or the signal's reason
    */
@@ -99,16 +113,18 @@ export type ProviderErrorKind = 'Unreachable' | 'Rejected' | 'Failed' | 'TimedOu
 export class ProviderError extends Error {
   override name = 'ProviderError';
   readonly kind: ProviderErrorKind;
+  readonly reason: ProviderReason | undefined;
   /** Milliseconds to wait before trying again, where the other side said so. */
   readonly retryAfter: number | undefined;
 
   constructor(
     kind: ProviderErrorKind,
     message: string,
-    options: { retryAfter?: number | undefined; cause?: unknown } = {},
+    options: { reason?: ProviderReason | undefined; retryAfter?: number | undefined; cause?: unknown } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.kind = kind;
+    this.reason = options.reason;
     this.retryAfter = options.retryAfter;
   }
 }

@@ -1,33 +1,42 @@
-import pLimit from 'p-limit';
 import { Agent } from 'undici';
+import { bringBlob } from './bring.ts';
+import type { BlobProgress } from './bring.ts';
+import { createSeedBudget } from './budget.ts';
+import type { SeedBudget } from './budget.ts';
 import type { Clock } from './clock.ts';
 import { startDeadline } from './deadline.ts';
-import { HttpError } from './http.ts';
-import { sampleOffsets } from './pieces.ts';
-import { TASK_ID_REMEDY, isDragonflyProxy, probe, taskIDOf } from './probe.ts';
-import type { ProbeMode, ProbeOptions } from './probe.ts';
+import { createFlights } from './flights.ts';
+import { DEFAULT_LIMITS, createWarmSlots, poolsOf } from './limits.ts';
+import type { WarmLimits } from './limits.ts';
+import { wantedBytes, wantedKey } from './pieces.ts';
+import type { ProbeOptions } from './probe.ts';
 import { ProviderError } from './provider.ts';
 import type { Blob, BlobState, Provider, Seed, WarmImage, WarmOptions, WarmProgress } from './provider.ts';
+import { chooseSeeds, placementsOf } from './rendezvous.ts';
+import { checkSeeds, createMismatchMemory, listSeeds } from './seeds.ts';
+import type { Slots } from './slots.ts';
 import { createWarmMemory, verifyImage } from './verify.ts';
-
-/** Blobs that one warm brings to one seed at once; each of them comes in several pieces at once. */
-const BLOBS_AT_ONCE = 4;
-/** Pause before asking a busy seed or origin again: doubling from the first to the second. */
-const PAUSE_MS = { first: 250, longest: 5000 };
+import type { WarmMemory } from './verify.ts';
 
 export interface SeedPeersOptions {
   /** The seeds of now; asked for at every call. */
   seeds: () => Promise<readonly Seed[]>;
+  /** Default: {@link DEFAULT_LIMITS}. */
+  limits?: WarmLimits;
   clock: Clock;
 }
 
 /** What one warm keeps in mind. */
 interface Warm {
   readonly image: WarmImage;
-  readonly probe: ProbeOptions;
-  /** How many bytes of a blob, from its first, one seed at least has; by digest. */
+  readonly signal: AbortSignal;
+  /** Milliseconds since the epoch. */
+  readonly neededAt: number;
+  /** How many wanted bytes of a blob one seed at least has; by digest. */
   readonly reached: Map<string, number>;
   readonly report: (progress: WarmProgress) => void;
+  /** Seeds that did not answer, and with what: one refused connection speaks for all its blobs. */
+  readonly down: Map<Seed, ProviderError>;
   /** What last kept it waiting, for the message of a timeout. */
   trouble: string | undefined;
 }
@@ -37,178 +46,159 @@ export class SeedPeersProvider implements Provider {
   readonly #seeds: SeedPeersOptions['seeds'];
   readonly #clock: Clock;
   readonly #dispatcher = new Agent({ connect: { timeout: 5000 } });
-  readonly #memory = createWarmMemory();
+  readonly #budget: SeedBudget;
+  readonly #memory: WarmMemory;
+  readonly #mismatches = createMismatchMemory();
+  readonly #slots: Slots;
+  /** Blobs on their way to a seed. */
+  readonly #flights = createFlights<BlobProgress>();
 
-  constructor({ seeds, clock }: SeedPeersOptions) {
+  constructor({ seeds, limits = DEFAULT_LIMITS, clock }: SeedPeersOptions) {
     this.#seeds = seeds;
     this.#clock = clock;
+    this.#budget = createSeedBudget(limits.maxSeedBytes, clock);
+    this.#memory = createWarmMemory((placement) => this.#budget.use(placement));
+    this.#slots = createWarmSlots(limits, clock);
   }
 
   /**
-   * One seed gets the blobs from the origin; then the others do, all at once, and find the pieces at the first through the
-   * scheduler. A seed that fails does not keep the others from being warmed.
+   * Each blob comes from the origin to the first of its seeds, which are not the same for all blobs; then its other seeds get
+   * it, all at once, and find its pieces at the first through the scheduler. A seed that fails does not keep the others from
+   * being warmed.
    */
-  async warm(image: WarmImage, { timeoutMs, signal, onProgress }: WarmOptions): Promise<void> {
+  async warm(image: WarmImage, { timeoutMs, signal, neededAt, onProgress }: WarmOptions): Promise<void> {
     const seeds = await listSeeds(this.#seeds);
+    using _ = this.#budget.reserve(placementsOf(image.blobs, seeds, image.seedReplicas));
     using deadline = startDeadline(this.#clock, timeoutMs, signal);
+    const stop = new AbortController();
     const warm: Warm = {
       image,
-      probe: this.#probeOptions(deadline.signal),
+      signal: AbortSignal.any([deadline.signal, stop.signal]),
+      neededAt: (neededAt ?? this.#clock.now()).getTime(),
       reached: new Map(),
       report: (progress) => onProgress?.(progress),
+      down: new Map(),
       trouble: undefined,
     };
-    try {
-      await this.#warmSeeds(warm, seeds);
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!deadline.passed) {
-        throw error;
-      }
-      const progress = `${progressOf(warm).blobs} of ${image.blobs.length} blobs are warm`;
-      const trouble = warm.trouble === undefined ? '' : `; last: ${warm.trouble}`;
-      throw new ProviderError('TimedOut', `not warm within ${timeoutMs / 1000} s: ${progress}${trouble}`, {
-        cause: error,
-      });
+    const results = await Promise.allSettled(
+      image.blobs.map(async (blob) => {
+        try {
+          await this.#warmBlob(warm, blob, chooseSeeds(seeds, blob.digest, image.seedReplicas));
+        } catch (error) {
+          if (isFinal(error)) {
+            stop.abort(error);
+          }
+          throw error;
+        }
+      }),
+    );
+    signal.throwIfAborted();
+    const failure = results.find((result) => result.status === 'rejected');
+    if (failure === undefined) {
+      return;
     }
+    if (!deadline.passed) {
+      throw stop.signal.aborted ? stop.signal.reason : failure.reason;
+    }
+    const progress = `${progressOf(warm).blobs} of ${image.blobs.length} blobs are warm`;
+    const trouble = `; last: ${warm.trouble ?? 'other blobs are in the way, see maxConcurrentBlobs of the provider'}`;
+    throw new ProviderError('TimedOut', `not warm within ${timeoutMs / 1000} s: ${progress}${trouble}`, {
+      cause: failure.reason,
+    });
   }
 
   async verify(image: WarmImage, { signal }: { signal: AbortSignal }): Promise<BlobState[]> {
-    return await verifyImage(image, await listSeeds(this.#seeds), this.#memory, this.#probeOptions(signal));
+    const placements = placementsOf(image.blobs, await listSeeds(this.#seeds), image.seedReplicas);
+    const states = await verifyImage(image, placements, this.#memory, this.#probeOptions(signal));
+    this.#mismatches.learn(image, states);
+    return states;
   }
 
-  /** At least one of the seeds answers, and does so as a Dragonfly proxy. */
   async check({ signal }: { signal: AbortSignal }): Promise<void> {
-    const seeds = await listSeeds(this.#seeds);
-    const faults = await Promise.all(seeds.map((seed) => faultOf(seed, this.#probeOptions(signal))));
-    if (faults.every((fault) => fault !== undefined)) {
-      throw new ProviderError('Unreachable', `no seed peer can be used: ${faults.join('; ')}`);
-    }
+    await checkSeeds(await listSeeds(this.#seeds), this.#mismatches, this.#probeOptions(signal));
   }
 
   #probeOptions(signal: AbortSignal): ProbeOptions {
     return { dispatcher: this.#dispatcher, clock: this.#clock, signal };
   }
 
-  async #warmSeeds(warm: Warm, seeds: readonly Seed[]): Promise<void> {
+  async #warmBlob(warm: Warm, blob: Blob, seeds: readonly Seed[]): Promise<void> {
     const failures: unknown[] = [];
     const rest = [...seeds];
     for (let seed = rest.shift(); seed !== undefined; seed = rest.shift()) {
       try {
-        await this.#warmSeed(warm, seed);
+        await this.#bring(warm, blob, seed, 0);
         break;
       } catch (error) {
         // What one seed cannot reach another may; what the origin refuses to one it refuses to all.
-        if (!(error instanceof ProviderError) || error.kind === 'Rejected') {
+        if (!(error instanceof ProviderError) || isFinal(error)) {
           throw error;
         }
         failures.push(error);
       }
     }
-    const results = await Promise.allSettled(rest.map((seed) => this.#warmSeed(warm, seed)));
+    const results = await Promise.allSettled(rest.map((seed) => this.#bring(warm, blob, seed, 1)));
     failures.push(...results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : [])));
     if (failures.length > 0) {
       throw failures[0];
     }
   }
 
-  async #warmSeed(warm: Warm, seed: Seed): Promise<void> {
-    const limit = pLimit(BLOBS_AT_ONCE);
+  /** Brings a blob to a seed, unless that is going on already: then it waits for it. */
+  async #bring(warm: Warm, blob: Blob, seed: Seed, turn: number): Promise<void> {
+    const { authorization } = warm.image;
+    const passenger = {
+      signal: warm.signal,
+      neededAt: warm.neededAt,
+      means: `${blob.url} ${authorization}`,
+      onProgress: (progress: BlobProgress) => note(warm, blob, progress),
+    };
+    const down = warm.down.get(seed);
+    if (down !== undefined) {
+      throw down;
+    }
     try {
-      await Promise.all(
-        warm.image.blobs.map((blob) =>
-          limit(async () => {
-            await warmBlob(warm, seed, blob);
-            this.#memory.remember(seed, blob);
-          }),
-        ),
-      );
-    } finally {
-      limit.clearQueue();
+      await this.#flights.join(`${seed.name} ${wantedKey(blob)}`, passenger, async ({ signal, neededAt, report }) => {
+        const pools = poolsOf(blob.registry, seed.name);
+        using _ = await this.#slots.acquire({ pools, neededAt, turn }, signal);
+        await bringBlob({ seed, blob, authorization }, this.#probeOptions(signal), report);
+        this.#memory.remember(seed, blob);
+      });
+    } catch (error) {
+      if (error instanceof ProviderError) {
+        this.#learn(warm, blob, seed, error);
+      }
+      throw error;
+    }
+  }
+
+  #learn({ image, down }: Warm, { digest }: Blob, seed: Seed, error: ProviderError): void {
+    if (error.kind === 'Unreachable') {
+      down.set(seed, error);
+    }
+    if (error.reason === 'TaskIDMismatch') {
+      this.#mismatches.learn(image, [{ digest, seed: seed.name, warm: false, reason: error.reason }]);
     }
   }
 }
 
-/**
- * Starts the prefetch of the whole blob, then reads a byte of each piece back, in order, behind the prefetch. A piece that
- * the prefetch does not bring is got by that: dfdaemon never starts a prefetch again that failed half way.
- */
-async function warmBlob(warm: Warm, seed: Seed, blob: Blob): Promise<void> {
-  const offsets = sampleOffsets(blob.size);
-  for (const [index, offset] of offsets.entries()) {
-    await readPiece(warm, seed, blob, offset, offset === 0 ? 'prefetch' : 'fetch');
-    reach(warm, blob, offsets[index + 1] ?? blob.size);
-  }
+/** Whether an error will be the same for every blob and every seed. */
+function isFinal(error: unknown): boolean {
+  return error instanceof ProviderError && (error.kind === 'Rejected' || error.reason === 'TaskIDMismatch');
 }
 
-/** Notes that one seed has a blob up to an offset. */
-function reach(warm: Warm, { digest }: Blob, offset: number): void {
-  if (offset > (warm.reached.get(digest) ?? -1)) {
-    warm.reached.set(digest, offset);
+/** Notes how far a blob is on one seed. */
+function note(warm: Warm, { digest }: Blob, { bytes, trouble }: BlobProgress): void {
+  warm.trouble = trouble ?? warm.trouble;
+  if (bytes > (warm.reached.get(digest) ?? 0)) {
+    warm.reached.set(digest, bytes);
     warm.report(progressOf(warm));
   }
 }
 
 function progressOf({ image, reached }: Warm): WarmProgress {
   return {
-    blobs: image.blobs.filter(({ digest, size }) => (reached.get(digest) ?? 0) >= size).length,
+    blobs: image.blobs.filter((blob) => (reached.get(blob.digest) ?? 0) >= wantedBytes(blob)).length,
     bytes: [...reached.values()].reduce((sum, bytes) => sum + bytes, 0),
   };
-}
-
-/** Reads a byte of a piece, and asks again while the seed or the origin is busy, until the signal aborts. */
-async function readPiece(warm: Warm, seed: Seed, blob: Blob, offset: number, mode: ProbeMode): Promise<void> {
-  const { authorization } = warm.image;
-  for (let pause = PAUSE_MS.first; ; pause = Math.min(2 * pause, PAUSE_MS.longest)) {
-    const result = await probe({ seed, blob, offset, mode, authorization }, warm.probe);
-    switch (result.outcome) {
-      case 'served':
-        if (result.taskID !== taskIDOf(blob)) {
-          const found = `seed peer ${seed.name} files ${blob.digest} under task ${result.taskID}`;
-          throw new ProviderError('Failed', `${found}, where nobody who pulls finds it: ${TASK_ID_REMEDY}`);
-        }
-        return;
-      case 'originRejected':
-        throw new ProviderError('Rejected', `seed peer ${seed.name} cannot get ${blob.url}: ${result.message}`);
-      case 'unreachable':
-        throw new ProviderError('Unreachable', `seed peer ${seed.name} at ${seed.url}: ${result.message}`);
-      case 'refused':
-      case 'missing':
-        throw new ProviderError(
-          'Failed',
-          `seed peer ${seed.name} at ${seed.url} ${result.outcome === 'refused' ? result.message : 'serves only what it has'}`,
-        );
-      case 'busy':
-      case 'silent': {
-        const wait = result.outcome === 'busy' ? result.retryAfter : undefined;
-        warm.trouble = `seed peer ${seed.name}, ${blob.digest}: ${result.message}`;
-        await warm.probe.clock.sleep(wait ?? pause, warm.probe.signal);
-      }
-    }
-  }
-}
-
-async function faultOf(seed: Seed, options: ProbeOptions): Promise<string | undefined> {
-  try {
-    return (await isDragonflyProxy(seed, options))
-      ? undefined
-      : `${seed.name} at ${seed.url} does not answer as a Dragonfly proxy does`;
-  } catch (error) {
-    if (!(error instanceof HttpError)) {
-      throw error;
-    }
-    return `${seed.name} at ${seed.url}: ${error.message}`;
-  }
-}
-
-/**
- * The seeds of now.
- * @throws ProviderError `Unreachable` when there are none
- */
-export async function listSeeds(seeds: SeedPeersOptions['seeds']): Promise<readonly Seed[]> {
-  const found = await seeds();
-  if (found.length === 0) {
-    throw new ProviderError('Unreachable', 'no seed peer is known: see endpoints and service of the provider');
-  }
-  return found;
 }

@@ -6,6 +6,7 @@ import { blobOf, imageOf } from '../../test/support/images.ts';
 import { HurriedClock } from '../../test/support/hurried-clock.ts';
 import type { BlobState, Seed, WarmImage } from './provider.ts';
 import { SMALLEST_PIECE } from './pieces.ts';
+import { placementsOf } from './rendezvous.ts';
 import { createWarmMemory, verifyImage } from './verify.ts';
 import type { WarmMemory } from './verify.ts';
 
@@ -19,7 +20,11 @@ async function verify(
   memory: WarmMemory = createWarmMemory(),
 ): Promise<BlobState[]> {
   const signal = new AbortController().signal;
-  return await verifyImage(image, seeds, memory, { dispatcher: new Agent(), clock: new HurriedClock(), signal });
+  return await verifyImage(image, placementsOf(image.blobs, seeds), memory, {
+    dispatcher: new Agent(),
+    clock: new HurriedClock(),
+    signal,
+  });
 }
 
 function hexOf(blob: { digest: string }): string {
@@ -171,5 +176,8 @@ test('a verification that is aborted ends with the reason', async () => {
     },
   });
   const options = { dispatcher: new Agent(), clock: new HurriedClock(), signal: abort.signal };
-  await assert.rejects(verifyImage(IMAGE, [double.seed], createWarmMemory(), options), /shutting down/);
+  await assert.rejects(
+    verifyImage(IMAGE, placementsOf(IMAGE.blobs, [double.seed]), createWarmMemory(), options),
+    /shutting down/,
+  );
 });

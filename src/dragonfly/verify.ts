@@ -1,5 +1,6 @@
 import pLimit from 'p-limit';
-import { sampleOffsets } from './pieces.ts';
+import type { Placement } from './budget.ts';
+import { sampleOffsets, wantedKey } from './pieces.ts';
 import { TASK_ID_REMEDY, probe, taskIDOf } from './probe.ts';
 import type { ProbeOptions, ProbeResult } from './probe.ts';
 import type { Blob, BlobReason, BlobState, Seed, WarmImage } from './provider.ts';
@@ -13,7 +14,7 @@ const ATTEMPTS = { busy: 5, silent: 2 };
 /** Pairs of seed and blob that are remembered as once warm. */
 const MEMORY = 50_000;
 
-/** Which blobs were seen whole, and where; bounded, the oldest goes first. */
+/** Which blobs were seen whole, or all that is wanted of them, and where; bounded, the oldest goes first. */
 export interface WarmMemory {
   /** Notes that all of a blob was there. */
   remember(seed: Seed, blob: Blob): void;
@@ -25,12 +26,16 @@ export interface WarmMemory {
   timesSeen(seed: Seed, blob: Blob): number;
 }
 
-/** Makes an empty {@link WarmMemory}. */
-export function createWarmMemory(): WarmMemory {
+/**
+ * Makes an empty {@link WarmMemory}.
+ * @param onSeen called whenever all of a blob was seen on a seed
+ */
+export function createWarmMemory(onSeen: (placement: Placement) => void = () => undefined): WarmMemory {
   const seen = new Map<string, number>();
-  const key = (seed: Seed, blob: Blob): string => `${seed.name} ${blob.digest}`;
+  const key = (seed: Seed, blob: Blob): string => `${seed.name} ${wantedKey(blob)}`;
   return {
     remember(seed, blob) {
+      onSeen({ seed, blob });
       const times = seen.get(key(seed, blob)) ?? 0;
       seen.delete(key(seed, blob));
       seen.set(key(seed, blob), times + 1);
@@ -50,7 +55,7 @@ export function createWarmMemory(): WarmMemory {
 }
 
 /**
- * Reads every blob of an image back from every seed.
+ * Reads blobs of an image back from the seeds on which they are to be.
  *
  * A byte of each piece is asked for in `local` mode, in which a seed can only serve from its own store: what comes back whole
  * is warm, at no cost to the origin. A blob that was whole at the last look is asked for its last piece and for another one
@@ -59,30 +64,34 @@ export function createWarmMemory(): WarmMemory {
  * @throws the signal's reason
  */
 export async function verifyImage(
-  image: WarmImage,
-  seeds: readonly Seed[],
+  { authorization }: Pick<WarmImage, 'authorization'>,
+  placements: readonly Placement[],
   memory: WarmMemory,
   options: ProbeOptions,
 ): Promise<BlobState[]> {
-  const states = await Promise.all(seeds.map((seed) => verifySeed(image, seed, memory, options)));
+  const bySeed = Map.groupBy(placements, ({ seed }) => seed);
+  const states = await Promise.all(
+    [...bySeed.values()].map((onSeed) => verifySeed(onSeed, authorization, memory, options)),
+  );
   return states.flat();
 }
 
+/** All of one seed. */
 async function verifySeed(
-  image: WarmImage,
-  seed: Seed,
+  placements: readonly Placement[],
+  authorization: string | undefined,
   memory: WarmMemory,
   options: ProbeOptions,
 ): Promise<BlobState[]> {
   const limit = pLimit(CONCURRENCY);
   let down: BlobState | undefined;
   return await Promise.all(
-    image.blobs.map((blob) =>
+    placements.map(({ seed, blob }) =>
       limit(async () => {
         // One refused connection speaks for the whole seed: the rest need not wait for theirs.
         const state =
           down === undefined
-            ? await verifyBlob({ seed, blob, authorization: image.authorization }, memory, options)
+            ? await verifyBlob({ seed, blob, authorization }, memory, options)
             : { ...down, digest: blob.digest };
         down = state.reason === 'SeedUnreachable' ? state : down;
         return state;
@@ -117,7 +126,7 @@ async function verifyBlob(subject: Subject, memory: WarmMemory, options: ProbeOp
 
 /** All pieces of a blob, until it has been seen whole; then its last one, and the others by turns. */
 function offsetsToRead(blob: Blob, timesSeen: number): number[] {
-  const offsets = sampleOffsets(blob.size);
+  const offsets = sampleOffsets(blob);
   const [turn] = offsets.slice(timesSeen % offsets.length);
   const last = offsets.at(-1);
   return timesSeen === 0 || turn === undefined || last === undefined ? offsets : [...new Set([turn, last])];
@@ -130,7 +139,8 @@ async function explainMissing(
   memory: WarmMemory,
   options: ProbeOptions,
 ): Promise<BlobState> {
-  const result = await patiently(() => probe({ ...subject, offset: 0, mode: 'fetch' }, options), options);
+  const [offset = 0] = sampleOffsets(subject.blob);
+  const result = await patiently(() => probe({ ...subject, offset, mode: 'fetch' }, options), options);
   return stateOf(subject, result, missing, memory);
 }
 
@@ -157,6 +167,8 @@ function stateOf({ seed, blob }: Subject, result: ProbeResult, missing: string, 
       return say('OriginRejected', `${seed.name} cannot get ${blob.digest}: ${result.message}`);
     case 'unreachable':
       return say('SeedUnreachable', `${seed.name} at ${seed.url} cannot be reached: ${result.message}`);
+    case 'full':
+      return say('SeedDiskFull', `${seed.name} does not have all of ${blob.digest}, and ${result.message}`);
     case 'refused':
       return say('SeedUnreachable', `${seed.name} at ${seed.url} ${result.message}`);
     case 'busy':

@@ -28,7 +28,7 @@ function createProvider(
   const seeds = (): Promise<Seed[]> => findSeeds(client, settings);
   switch (settings.type) {
     case 'seedPeers':
-      return new SeedPeersProvider({ seeds, clock });
+      return new SeedPeersProvider({ seeds, limits: settings, clock });
     case 'manager':
       return new ManagerProvider({
         url: settings.url,
@@ -41,6 +41,7 @@ function createProvider(
         clusterIDs: settings.clusterIDs,
         scope: settings.scope,
         seeds,
+        limits: settings,
         clock,
       });
   }

@@ -56,6 +56,8 @@ describe('the chart, rendered', () => {
         ['managed', 'manager'],
       ],
     );
+    const { maxConcurrentBlobs, maxConcurrentBlobsPerRegistry, maxSeedBytes } = providers[1] ?? {};
+    assert.deepEqual([maxConcurrentBlobs, maxConcurrentBlobsPerRegistry, maxSeedBytes], [8, 4, 80 * 1024 ** 3]);
     assert.equal(conversion.image, `registry.test/slipstream@sha256:${'0'.repeat(64)}`);
     assert.equal(conversion.maxConcurrent, 8);
     assert.deepEqual(rewriting, { extraOwnerKinds: ['Rollout.argoproj.io'], excludedOwnerKinds: ['Job.batch'] });

@@ -20,7 +20,7 @@ import { Store } from '../../src/runtime/store.ts';
 import { startFaultyRegistry } from '../doubles/faulty-registry.ts';
 import type { FaultyRegistry } from '../doubles/faulty-registry.ts';
 import { startSeedDouble } from '../doubles/seed-peer.ts';
-import type { SeedDouble } from '../doubles/seed-peer.ts';
+import type { SeedDouble, SeedReply, SeedRequest } from '../doubles/seed-peer.ts';
 import { startEnvtest } from '../envtest/envtest.ts';
 import { node } from '../gen/objects.ts';
 import { HurriedClock } from '../support/hurried-clock.ts';
@@ -35,10 +35,14 @@ export interface PrefetchWorld extends AsyncDisposable {
   readonly client: KubeClient;
   readonly origin: FaultyRegistry;
   readonly seed: SeedDouble;
+  /** Makes the seed answer so from now on, where this answers at all. */
+  failSeed(fault: SeedFault): void;
   readonly metrics: Registry;
   /** A policy of its own, with what it looks at: a Deployment that runs the image, and an autoscaler without a controller. */
   policy(name: string, spec?: object, image?: string): Promise<PolicyUnderTest>;
 }
+
+type SeedFault = (request: SeedRequest) => SeedReply | undefined;
 
 export interface PolicyUnderTest {
   readonly clock: HurriedClock;
@@ -48,10 +52,11 @@ export interface PolicyUnderTest {
 }
 
 export async function startPrefetchWorld(): Promise<PrefetchWorld> {
+  let fault: SeedFault = () => undefined;
   const [envtest, origin, seed] = await Promise.all([
     startEnvtest({ crds: CRDS }),
     startFaultyRegistry(),
-    startSeedDouble(),
+    startSeedDouble({ fault: (request) => fault(request) }),
   ]);
   const client = loadKubeClient({ kubeconfig: envtest.kubeconfig, userAgent: 'slipstream-test' });
   const plain = { [origin.host]: { plainHTTP: true } };
@@ -94,6 +99,9 @@ export async function startPrefetchWorld(): Promise<PrefetchWorld> {
     client,
     origin,
     seed,
+    failSeed: (next) => {
+      fault = next;
+    },
     metrics,
     async policy(name, spec = {}, image = `${origin.host}/shop/${name}:1`) {
       const labels = { app: name };

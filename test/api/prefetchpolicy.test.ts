@@ -30,6 +30,9 @@ test('a policy warms exactly the blobs of the next Pod, sees an eviction, and wa
   assert.equal(warmed.status?.decision?.warmVerifiedAt, warmed.status?.lastWarmAt);
   assert.equal(warmed.status?.decision?.bytes, warmed.status?.images?.[0]?.bytes);
 
+  // No scale-out came.
+  await clock.sleep(11 * MINUTE_MS);
+  await reconcile();
   seed.pieces.clear();
   await clock.sleep(2 * MINUTE_MS);
   const evicted = await reconcile();
@@ -37,4 +40,72 @@ test('a policy warms exactly the blobs of the next Pod, sees an eviction, and wa
   assert.equal(evicted.status?.warm, '0/3');
 
   assert.equal(conditionOf(await reconcile({ desiredReplicas: 3 }), 'Warm'), 'True Warm');
+});
+
+/** How often the seed was told to bring a blob whole. */
+function prefetches(): number {
+  return world.seed.requests.filter(({ prefetch, path }) => prefetch && path.includes('/blobs/')).length;
+}
+
+test('what is evicted before the foreseen scale-out has come is warmed again at once, without another sign', async () => {
+  const { origin, seed } = world;
+  origin.addImage('shop/awaited', '1');
+  const { clock, reconcile } = await world.policy('awaited');
+  assert.equal(conditionOf(await reconcile({ desiredReplicas: 3 }), 'Warm'), 'True Warm');
+  seed.pieces.clear();
+  await clock.sleep(2 * MINUTE_MS);
+  assert.equal(conditionOf(await reconcile(), 'Warm'), 'True Warm');
+});
+
+test('a seed that throws away what it was just given costs the origin a few copies for a scale-out, not one a minute', async () => {
+  const { origin, seed } = world;
+  const image = origin.addImage('shop/thrashing', '1', { layers: [Buffer.alloc(1000, 3)] });
+  const blobs = 1 + (image.platforms[0]?.manifest.layers.length ?? 0);
+  const { clock, reconcile } = await world.policy('thrashing');
+  await reconcile({ desiredReplicas: 3 });
+  const before = prefetches();
+  const seen = new Set<string>();
+  for (let minute = 0; minute < 10; minute++) {
+    seed.pieces.clear();
+    await clock.sleep(MINUTE_MS);
+    seen.add(conditionOf(await reconcile(), 'Warm'));
+  }
+  const warms = (prefetches() - before) / blobs;
+  assert.ok(warms >= 2 && warms <= 4, `${warms} warms`);
+  assert.deepEqual([...seen].toSorted(), ['False Evicted', 'True Warm']);
+});
+
+test('a full seed is SeedDiskFull on the image and on the condition, with what to do', async () => {
+  const { origin } = world;
+  origin.addImage('shop/full', '1');
+  const { reconcile } = await world.policy('full');
+  world.failSeed(({ prefetch }) =>
+    prefetch ? { status: 507, headers: { 'X-Dragonfly-Error-Type': 'dfdaemon' } } : undefined,
+  );
+  try {
+    const { status } = await reconcile({ desiredReplicas: 3 });
+    assert.equal(status?.images?.[0]?.reason, 'SeedDiskFull');
+    assert.match(status?.images?.[0]?.message ?? '', /has no space left for the blob: give it a larger disk/);
+    const warm = status?.conditions?.find(({ type }) => type === 'Warm');
+    assert.deepEqual([warm?.reason, warm?.message], ['SeedDiskFull', status?.images?.[0]?.message]);
+  } finally {
+    world.failSeed(() => undefined);
+  }
+});
+
+test('an image of another platform than the nodes is WrongPlatform, and is not warmed', async () => {
+  const { origin } = world;
+  origin.addImage('shop/arm', '1', { platforms: ['linux/arm64'] });
+  const { status } = await (await world.policy('arm')).reconcile({ desiredReplicas: 3 });
+  const warm = status?.conditions?.find(({ type }) => type === 'Warm');
+  assert.equal(warm?.reason, 'WrongPlatform');
+  assert.match(warm.message, /is of linux\/arm64, and the nodes are linux\/amd64: push the image for them/);
+});
+
+test('with seedReplicas each blob is on as many seed peers', async () => {
+  const { origin } = world;
+  origin.addImage('shop/spread', '1');
+  const { reconcile } = await world.policy('spread', { warm: { seedReplicas: 1 } });
+  const { status } = await reconcile({ desiredReplicas: 3 });
+  assert.deepEqual([status?.images?.[0]?.state, status?.images?.[0]?.seeds?.length], ['Warm', 1]);
 });

@@ -13,6 +13,8 @@ const PreheatArgs = z.object({
   url: z.string().regex(/^(.*):\/\/(.*)\/v2\/(.*)\/manifests\/(.*)$/),
   platform: z.string().optional(),
   scope: z.string().default('single_seed_peer'),
+  count: z.int().min(1).max(200).optional(),
+  concurrent_task_count: z.int().min(1).max(100).optional(),
   // time.Duration: encoding/json takes integers only.
   timeout: z.int().optional(),
   headers: z.record(z.string(), z.string()).default({}),
@@ -51,6 +53,8 @@ export interface ManagerDoubleOptions {
   knowsDigestTaskIDs?: boolean;
   /** Whether the rows of jobs vanish at once, as its garbage collector makes them later. */
   losesJobs?: boolean;
+  /** Why the token, though it is known, is not taken. */
+  refusal?: string;
   /** The end of every preheat, without any being done. */
   outcome?: PreheatOutcome;
 }
@@ -60,6 +64,8 @@ export interface ManagerDouble extends AsyncDisposable {
   url: string;
   /** Jobs that were asked for and taken. */
   created: PreheatJobRequest[];
+  /** Called when a job was taken. */
+  onCreate: () => void;
   /** Answers the next `count` attempts to make a job with 429. */
   limitRequests(count: number, retryAfter?: string): void;
 }
@@ -102,6 +108,7 @@ export async function startManager(options: ManagerDoubleOptions): Promise<Manag
       };
     }
     created.push(parsed.data);
+    double.onCreate();
     const { type, args } = parsed.data;
     const row: JobRow = { id: ++lastID, task_id: `group_${randomUUID()}`, type, state: 'PENDING', args, result: null };
     if (options.losesJobs !== true) {
@@ -137,6 +144,9 @@ export async function startManager(options: ManagerDoubleOptions): Promise<Manag
     if (incoming.headers.authorization !== `Bearer ${token}`) {
       return json(401, { message: 'Unauthorized' });
     }
+    if (options.refusal !== undefined) {
+      return json(403, { message: options.refusal });
+    }
     if (pathname === '/oapi/v1/jobs') {
       return incoming.method === 'POST' ? await create(body) : json(200, [...rows.values()]);
     }
@@ -150,9 +160,10 @@ export async function startManager(options: ManagerDoubleOptions): Promise<Manag
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  return {
+  const double: ManagerDouble = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     created,
+    onCreate: () => undefined,
     limitRequests: (count, retryAfter) => limited.push(...Array.from({ length: count }, () => retryAfter)),
     async [Symbol.asyncDispose]() {
       stop.abort();
@@ -160,6 +171,7 @@ export async function startManager(options: ManagerDoubleOptions): Promise<Manag
       await once(server.close(), 'close');
     },
   };
+  return double;
 }
 
 interface Answer {
@@ -207,7 +219,7 @@ async function preheat(
     const { config, layers } = Manifest.parse(await answer.json());
     for (const { digest } of [config, ...layers]) {
       const url = new URL(args.url.replace(/\/manifests\/.*$/, `/blobs/${digest}`));
-      const targets = args.scope === 'all_seed_peers' ? seeds : seeds.slice(0, 1);
+      const targets = seeds.slice(0, args.scope === 'all_seed_peers' ? args.count : 1);
       for (const seed of targets) {
         const headers = {
           ...args.headers,

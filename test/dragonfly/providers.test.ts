@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { ManagerProvider } from '../../src/dragonfly/manager.ts';
-import type { PreheatScope } from '../../src/dragonfly/manager.ts';
+import type { PreheatScope } from '../../src/dragonfly/preheat.ts';
 import { SeedPeersProvider } from '../../src/dragonfly/seedpeers.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { startManager } from '../doubles/dragonfly-manager.ts';

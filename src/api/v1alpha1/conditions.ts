@@ -76,8 +76,31 @@ export const PrefetchPolicyReason = {
   NotWarmed: 'NotWarmed',
   /** Warm=False: `mode: DryRun` decides and records only. */
   DryRun: 'DryRun',
-  /** Warm=False: blobs that were warm are not any more; they are warmed again. */
+  /**
+   * Warm=False: a seed peer has not all of what was warm any more, or is new. It is warmed again at once while a scale-out that
+   * was foreseen has not come, less often each time, else at the next sign of one. If it comes back, give the seed peers larger
+   * disks.
+   */
   Evicted: 'Evicted',
+  /**
+   * Ready=False: blobs are filed under task ids by which no puller finds them. Set
+   * proxy.registryMirror.enableTaskIDBasedBlobDigest on seed peers and peers; a Dragonfly manager up to v2.5.1 cannot do it,
+   * use a provider of type seedPeers.
+   */
+  TaskIDMismatch: 'TaskIDMismatch',
+  /** Ready=False: a seed peer that is to have blobs does not answer, or not as a Dragonfly proxy; the others were warmed. */
+  SeedUnreachable: 'SeedUnreachable',
+  /** Ready=False: the registry refuses a blob to the seed peers (401, 403), or does not have it (404); see the pull Secret. */
+  OriginRejected: 'OriginRejected',
+  /** Ready=False: a seed peer has no room on its disk for a blob. Give it more, lower its disk thresholds, or warm less. */
+  SeedDiskFull: 'SeedDiskFull',
+  /**
+   * Ready=False: a seed peer would have to hold more than maxSeedBytes of the provider; nothing was fetched. Raise that, lower
+   * spec.warm.seedReplicas, or warm less.
+   */
+  SeedBudgetExceeded: 'SeedBudgetExceeded',
+  /** Ready=False: an image is of another platform than the nodes, or the provider brought the blobs of another one. */
+  WrongPlatform: 'WrongPlatform',
   /** Warm=False: the blobs are more bytes than `spec.limits.maxBytes` allows. */
   OverBudget: 'OverBudget',
   /** Ready=True: the autoscaler is off, as its target has no replicas; the other triggers are followed. */
@@ -102,7 +125,7 @@ export const PrefetchPolicyReason = {
   ProviderUnreachable: 'ProviderUnreachable',
   /** Ready=False: the provider refused the job or its token. */
   ProviderRejected: 'ProviderRejected',
-  /** Ready=False: a blob could not be warmed in time. */
+  /** Ready=False: a blob could not be warmed, or not in time; the message says how far it came and what was last in the way. */
   WarmFailed: 'WarmFailed',
   /** Ready=False: an image of the target could not be resolved in its registry. */
   ImageUnresolvable: 'ImageUnresolvable',

@@ -113,6 +113,10 @@ export const PrefetchPolicySpec = z
           description:
             'What of an image to warm. PrefetchList: its tree, and of its data the files that the AcceleratedImage lists under conversion.prefetchPaths; all of it where there is no list, and with providers of the type manager.',
         }),
+        seedReplicas: z.int().min(1).max(200).optional().meta({
+          description:
+            'On how many seed peers each blob is to be; nodes get it from any of them. Default: on all of them, which costs the most disk and spares the seed peers from one another.',
+        }),
         timeout: durationBetween('timeout', '1s', '1h')
           .default('5m')
           .meta({ description: 'Longest time that one warm may take, as a Go duration.' }),
@@ -170,7 +174,7 @@ export const WarmImage = z.object({
   blobs: z
     .object({
       total: Count.meta({ description: 'Blobs that a new Pod reads.' }),
-      warm: Count.meta({ description: 'Blobs that were read back from every seed peer.' }),
+      warm: Count.meta({ description: 'Blobs that were read back from every seed peer that is to have them.' }),
     })
     .meta({ description: 'How many of its blobs are warm.' }),
   bytes: Bytes.meta({ description: 'Bytes of all its blobs.' }),

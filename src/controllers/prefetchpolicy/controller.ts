@@ -13,13 +13,15 @@ import { parseDuration } from '../duration.ts';
 import { ReconcileError, stalled } from '../reconcile-error.ts';
 import { STALE_CACHE_MS } from '../status-writer.ts';
 import type { Pass, PrefetchPolicyDependencies } from './pass.ts';
+import { RETRY_MS } from './provider-errors.ts';
 import { record } from './record.ts';
 import { summarise } from './summary.ts';
 import type { Verdict } from './summary.ts';
 import { findAutoscaler, readTargetImages } from './target.ts';
 import type { TargetImages } from './target.ts';
 import { lookAtTriggers } from './triggers.ts';
-import { RETRY_MS, VERIFY_INTERVAL_MS, verifyAgain, warmFor } from './warm.ts';
+import { isAwaited } from './urgency.ts';
+import { VERIFY_INTERVAL_MS, verifyAgain, warmFor } from './warm.ts';
 
 /** Reconciles one PrefetchPolicy: see whether Pods will be created soon, warm what they will read, prove that it is warm. */
 export async function reconcilePrefetchPolicy(
@@ -87,7 +89,7 @@ async function observe(
       `the operator's configuration has no provider ${policy.spec.warm.provider}; it has: ${known}`,
     );
   }
-  if (sign !== undefined) {
+  if (sign !== undefined || isAwaited(draft)) {
     await warmFor(pass, provider, deps);
     keepRecord(pass, deps, undefined);
   } else if (draft.images?.some((image) => image.state === 'Warm') === true) {

@@ -2,6 +2,7 @@ import type { PrefetchPolicy, PrefetchPolicyStatus } from '../../api/v1alpha1/pr
 import { PrefetchPolicyReason as Reason, READY, RECONCILING, STALLED, WARM } from '../../api/v1alpha1/conditions.ts';
 import type { Condition } from '../../api/v1alpha1/meta.ts';
 import { removeCondition, setCondition } from '../../runtime/conditions.ts';
+import { reasonOfLost } from './provider-errors.ts';
 import type { ReconcileError } from '../reconcile-error.ts';
 
 export type Verdict =
@@ -87,7 +88,7 @@ function warmCondition(
     ? { status: 'False', reason: Reason.Warming, message: verdict.message }
     : {
         status: 'False',
-        reason: Reason.Evicted,
+        reason: reasonOfLost(cold),
         message: `${cold.image}: ${cold.message ?? 'not in the seed peers any more'}`,
       };
 }

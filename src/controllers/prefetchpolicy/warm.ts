@@ -2,31 +2,29 @@ import { PrefetchPolicyReason as Reason } from '../../api/v1alpha1/conditions.ts
 import type { PrefetchPolicyStatus, WarmImage } from '../../api/v1alpha1/prefetchpolicy.ts';
 import { withLead } from '../../autoscaling/decision.ts';
 import { parseQuantity } from '../../autoscaling/quantity.ts';
-import { ProviderError } from '../../dragonfly/provider.ts';
 import type { Provider } from '../../dragonfly/provider.ts';
-import type { Credentials } from '../../registry/auth.ts';
-import type { Reference } from '../../registry/reference.ts';
 import { formatBytes } from '../../api/v1alpha1/bytes.ts';
 import { nodePlatforms } from '../../rewriting/platforms.ts';
 import { UnresolvableError, planImages } from '../../warming/plan.ts';
 import type { PlannedImage } from '../../warming/plan.ts';
-import { resolveCredentials } from '../credentials.ts';
+import { findCredentials } from './pull-credentials.ts';
 import { parseDuration } from '../duration.ts';
-import { waiting } from '../reconcile-error.ts';
+import { ReconcileError, waiting } from '../reconcile-error.ts';
 import type { Pass, PrefetchPolicyDependencies } from './pass.ts';
+import { RETRY_MS, fromProviderError, reasonOfCold, reasonOfLost } from './provider-errors.ts';
 import { summarise } from './summary.ts';
-import { bytesThere, isStillWarm, unverified, warmth } from './warmth.ts';
+import { bytesThere, failed, isStillWarm, unverified, warmth } from './warmth.ts';
+import { neededAt, restAfterEviction } from './urgency.ts';
+import { assertPlatforms } from './wrong-platform.ts';
 
 /** How often warm images are read back again while nothing happens. */
 export const VERIFY_INTERVAL_MS = 60_000;
-/** How soon a warm that failed is tried again. */
-export const RETRY_MS = 15_000;
 /** How soon an image that the registry does not have, or not for these nodes, is looked for again. */
 const UNRESOLVABLE_RETRY_MS = 30_000;
 
 /**
  * Warms what the next Pods read and proves that it is warm, unless that was proven just now.
- * @throws ReconcileError OverBudget, ImageUnresolvable, WarmFailed, ProviderUnreachable, ProviderRejected
+ * @throws ReconcileError OverBudget, ImageUnresolvable, WrongPlatform, Evicted, or why it did not work
  */
 export async function warmFor(pass: Pass, provider: Provider, deps: PrefetchPolicyDependencies): Promise<void> {
   const { policy, draft, signal } = pass;
@@ -51,11 +49,18 @@ export async function warmFor(pass: Pass, provider: Provider, deps: PrefetchPoli
     return;
   }
   const before = await verifyAll(planned, provider, deps, signal);
-  markFound(draft, bytesThere(before));
+  markFound(draft, bytesThere(before, spec.warm.seedReplicas));
   if (before.every((image) => image.state === 'Warm')) {
     markWarm(draft, before, deps);
     return;
   }
+  const restMs = restAfterEviction(draft, deps.clock.now());
+  draft.images = before;
+  if (restMs > 0) {
+    const [lost = {}] = before.filter(({ state }) => state !== 'Warm');
+    throw waiting(reasonOfLost(lost), `${coldest(before)}; it is warmed again in ${restMs / 1000} s`, restMs);
+  }
+  await Promise.all([provider.check({ signal }).catch(throwForStatus), assertPlatforms(pass, planned, deps)]);
   const startedAt = deps.clock.now().toISOString();
   draft.images = planned.map((image) => unverified(image, 'Warming'));
   if (draft.decision !== undefined) {
@@ -64,23 +69,36 @@ export async function warmFor(pass: Pass, provider: Provider, deps: PrefetchPoli
   const message = `${formatBytes(bytes)} of ${planned.length} images on the way to the seed peers`;
   await deps.status.write(policy, summarise(policy, draft, { kind: 'warming', message }, deps.clock.now()), signal);
   const timeoutMs = parseDuration(spec.warm.timeout);
-  try {
-    await Promise.all(planned.map((image) => provider.warm(image.warm, { timeoutMs, signal })));
-  } catch (error) {
-    draft.images = planned.map((image) => unverified(image, 'NotWarm'));
-    throw fromProviderError(error);
+  const options = { timeoutMs, signal, neededAt: neededAt(draft, deps.clock.now()) };
+  // One that cannot be warmed keeps no other from being so.
+  const results = await Promise.allSettled(planned.map((image) => provider.warm(image.warm, options)));
+  const errors = results.map((result) => (result.status === 'rejected' ? fromProviderError(result.reason) : undefined));
+  const unexpected = errors.find((error) => error !== undefined && !(error instanceof ReconcileError));
+  if (unexpected !== undefined) {
+    throw unexpected;
   }
-  const after = await verifyAll(planned, provider, deps, signal);
-  markBrought(draft, before, after);
+  const after = await Promise.all(
+    planned.map(async (image, i): Promise<WarmImage> => {
+      const error = errors[i];
+      return error instanceof ReconcileError ? failed(image, error) : await verify(image, provider, deps, signal);
+    }),
+  );
+  markBrought(pass, before, after);
   markWarm(draft, after, deps);
+  const [error] = errors.filter((each) => each !== undefined);
+  if (error !== undefined) {
+    throw error;
+  }
   const cold = after.find((image) => image.state !== 'Warm');
   if (cold !== undefined) {
-    throw waiting(
-      Reason.WarmFailed,
-      `${cold.image}: ${cold.blobs.warm} of ${cold.blobs.total} blobs are warm: ${cold.message ?? cold.reason ?? ''}`,
-      RETRY_MS,
-    );
+    throw waiting(reasonOfCold(cold), coldest(after), RETRY_MS);
   }
+}
+
+/** Which image is not warm, and why. */
+function coldest(images: readonly WarmImage[]): string {
+  const cold = images.find((image) => image.state !== 'Warm');
+  return `${cold?.image}: ${cold?.blobs.warm} of ${cold?.blobs.total} blobs are warm: ${cold?.message ?? cold?.reason ?? ''}`;
 }
 
 /** Looks again whether what was warm still is; what was evicted is warmed by the next sign of a scale-out. */
@@ -99,7 +117,7 @@ async function plan(pass: Pass, deps: PrefetchPolicyDependencies): Promise<Plann
   const { signal } = pass;
   const { images, pullSecrets } = await pass.target();
   try {
-    return await planImages(images, {
+    const planned = await planImages(images, {
       registry: deps.registry,
       config: deps.config,
       platforms: nodePlatforms(deps.nodes.list()),
@@ -107,6 +125,10 @@ async function plan(pass: Pass, deps: PrefetchPolicyDependencies): Promise<Plann
       credentialsFor: (reference) => findCredentials({ namespace, pullSecrets, reference }, deps, signal),
       signal,
     });
+    const { seedReplicas } = pass.policy.spec.warm;
+    return seedReplicas === undefined
+      ? planned
+      : planned.map((image) => ({ ...image, warm: { ...image.warm, seedReplicas } }));
   } catch (error) {
     if (error instanceof UnresolvableError) {
       throw waiting(Reason.ImageUnresolvable, error.message, error.retryAfter ?? UNRESOLVABLE_RETRY_MS, error);
@@ -115,35 +137,27 @@ async function plan(pass: Pass, deps: PrefetchPolicyDependencies): Promise<Plann
   }
 }
 
-/** The credentials of the first Secret that has some for the registry, as kubelet looks for them. */
-async function findCredentials(
-  { namespace, pullSecrets, reference }: { namespace: string; pullSecrets: readonly string[]; reference: Reference },
-  deps: PrefetchPolicyDependencies,
-  signal: AbortSignal,
-): Promise<Credentials | undefined> {
-  for (const secretName of pullSecrets.length === 0 ? [undefined] : pullSecrets) {
-    const credentials = await resolveCredentials({ namespace, secretName, reference }, deps, signal);
-    if (credentials !== undefined) {
-      return credentials;
-    }
-  }
-  return undefined;
-}
-
 async function verifyAll(
   planned: readonly PlannedImage[],
   provider: Provider,
   deps: PrefetchPolicyDependencies,
   signal: AbortSignal,
 ): Promise<WarmImage[]> {
-  return await Promise.all(
-    planned.map(async (image) => {
-      const states = await provider.verify(image.warm, { signal }).catch((error: unknown) => {
-        throw fromProviderError(error);
-      });
-      return warmth(image, states, deps.clock.now());
-    }),
-  );
+  return await Promise.all(planned.map((image) => verify(image, provider, deps, signal)));
+}
+
+async function verify(
+  image: PlannedImage,
+  provider: Provider,
+  { clock }: PrefetchPolicyDependencies,
+  signal: AbortSignal,
+): Promise<WarmImage> {
+  const states = await provider.verify(image.warm, { signal }).catch(throwForStatus);
+  return warmth(image, states, clock.now());
+}
+
+function throwForStatus(error: unknown): never {
+  throw fromProviderError(error);
 }
 
 function markWarm(draft: PrefetchPolicyStatus, images: WarmImage[], { clock }: PrefetchPolicyDependencies): void {
@@ -163,8 +177,9 @@ function markFound(draft: PrefetchPolicyStatus, bytes: number): void {
 }
 
 /** Records on the decision the bytes that were not there before. */
-function markBrought(draft: PrefetchPolicyStatus, before: readonly WarmImage[], after: readonly WarmImage[]): void {
-  const brought = Math.max(0, bytesThere(after) - bytesThere(before));
+function markBrought({ draft, policy }: Pass, before: readonly WarmImage[], after: readonly WarmImage[]): void {
+  const { seedReplicas } = policy.spec.warm;
+  const brought = Math.max(0, bytesThere(after, seedReplicas) - bytesThere(before, seedReplicas));
   if (draft.decision !== undefined) {
     draft.decision = { ...draft.decision, bytes: (draft.decision.bytes ?? 0) + brought };
   }
@@ -175,17 +190,4 @@ function markVerified(draft: PrefetchPolicyStatus, at: string | undefined): void
   if (draft.decision !== undefined && at !== undefined) {
     draft.decision = withLead({ ...draft.decision, warmVerifiedAt: draft.decision.warmVerifiedAt ?? at });
   }
-}
-
-function fromProviderError(error: unknown): unknown {
-  if (!(error instanceof ProviderError)) {
-    return error;
-  }
-  const reason = {
-    Unreachable: Reason.ProviderUnreachable,
-    Rejected: Reason.ProviderRejected,
-    Failed: Reason.WarmFailed,
-    TimedOut: Reason.WarmFailed,
-  }[error.kind];
-  return waiting(reason, error.message, error.retryAfter ?? RETRY_MS, error);
 }

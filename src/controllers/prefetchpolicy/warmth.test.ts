@@ -71,4 +71,5 @@ test('it is told what each seed has, those that lack something first', () => {
     { name: 's1', blobs: 2, bytes: 30 },
   ]);
   assert.equal(bytesThere([image]), 15, 'what every seed has');
+  assert.equal(bytesThere([image], 1), 45, 'with one copy of each blob all that is there');
 });

@@ -1,10 +1,12 @@
 import { NAMED_SEEDS } from '../../api/v1alpha1/prefetchpolicy.ts';
 import type { WarmImage, WarmSeed } from '../../api/v1alpha1/prefetchpolicy.ts';
+import { wantedBytes } from '../../dragonfly/pieces.ts';
 import type { BlobState } from '../../dragonfly/provider.ts';
 import type { PlannedImage } from '../../warming/plan.ts';
+import type { ReconcileError } from '../reconcile-error.ts';
 
 /**
- * What verification found of one image. A blob is warm when every seed peer that answered for it has all of it; an image is
+ * What verification found of one image. A blob is warm when every seed peer that is to have it has all of it; an image is
  * Warm when all its blobs are.
  */
 export function warmth(planned: PlannedImage, states: readonly BlobState[], now: Date): WarmImage {
@@ -30,7 +32,7 @@ export function warmth(planned: PlannedImage, states: readonly BlobState[], now:
 }
 
 function seedsOf({ warm }: PlannedImage, states: readonly BlobState[]): WarmSeed[] {
-  const sizes = new Map(warm.blobs.map(({ digest, size }) => [digest, size]));
+  const sizes = new Map(warm.blobs.map((blob) => [blob.digest, wantedBytes(blob)]));
   const bySeed = Map.groupBy(states, ({ seed }) => seed);
   const seeds = [...bySeed].map(([name, own]): WarmSeed => {
     const there = own.filter((state) => state.warm);
@@ -46,12 +48,22 @@ function seedsOf({ warm }: PlannedImage, states: readonly BlobState[]): WarmSeed
   return [...lacking, ...seeds.filter(({ reason }) => reason === undefined)].slice(0, NAMED_SEEDS);
 }
 
-/** Bytes of images that every seed peer has, as was read back. */
-export function bytesThere(images: readonly Pick<WarmImage, 'seeds'>[]): number {
-  return images.reduce(
-    (sum, { seeds = [] }) => sum + (seeds.length === 0 ? 0 : Math.min(...seeds.map((s) => s.bytes))),
-    0,
-  );
+/**
+ * Bytes of images that every seed peer has, as was read back; of images that are spread, an average over their copies.
+ * @param seedReplicas on how many seed peers each blob is to be
+ */
+export function bytesThere(images: readonly Pick<WarmImage, 'seeds'>[], seedReplicas = Infinity): number {
+  return images.reduce((sum, { seeds = [] }) => {
+    const bytes = seeds.map((seed) => seed.bytes);
+    const spread = seedReplicas < bytes.length;
+    const there = spread ? bytes.reduce((all, own) => all + own, 0) / seedReplicas : Math.min(...bytes);
+    return sum + (bytes.length === 0 ? 0 : Math.floor(there));
+  }, 0);
+}
+
+/** An image that could not be warmed. */
+export function failed(planned: PlannedImage, { reason, message }: ReconcileError): WarmImage {
+  return { ...unverified(planned, 'NotWarm'), reason, message: message.slice(0, 1024) };
 }
 
 /** An image before anything is known of its warmth. */
