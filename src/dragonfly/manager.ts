@@ -12,6 +12,7 @@ import type { OpenApi } from './openapi.ts';
 import { OLD_MANAGER_REMEDY, failureOf } from './outcome.ts';
 import { BLOBS_PER_JOB, createJob, lookAtJob } from './preheat.ts';
 import type { JobView, PreheatScope } from './preheat.ts';
+import { wantedBytes } from './pieces.ts';
 import type { ProbeOptions } from './probe.ts';
 import { ProviderError } from './provider.ts';
 import type { BlobState, Provider, Seed, WarmImage, WarmOptions, WarmProgress } from './provider.ts';
@@ -179,7 +180,7 @@ export class ManagerProvider implements Provider {
 function progressOf({ blobs }: WarmImage, states: readonly BlobState[]): WarmProgress {
   const digests = warmEnough(states, 1);
   const warm = blobs.filter(({ digest }) => digests.has(digest));
-  return { blobs: warm.length, bytes: warm.reduce((sum, { size }) => sum + size, 0) };
+  return { blobs: warm.length, bytes: warm.reduce((sum, blob) => sum + wantedBytes(blob), 0) };
 }
 
 /** Digests of the blobs that are on so many seeds. */
