@@ -229,12 +229,11 @@ async function preheat(
             knowsDigestTaskIDs && args.enable_task_id_based_blob_digest,
           ),
         };
-        const got = await fetch(new URL(url.pathname, seed.url), { headers, signal });
-        await got.arrayBuffer();
-        if (got.ok) {
+        const status = await download(new URL(url.pathname, seed.url), headers, signal);
+        if (status === 200) {
           outcome.succeeded.push(url.href);
         } else {
-          outcome.failed.push({ url: url.href, description: `${seed.name} answered ${got.status}` });
+          outcome.failed.push({ url: url.href, description: `${seed.name} answered ${status}` });
         }
       }
     }
@@ -244,4 +243,16 @@ async function preheat(
   // One that worked is enough for the scopes of several peers; with one peer nothing fails at all.
   const failed = args.scope !== 'single_seed_peer' && outcome.succeeded.length === 0;
   return { ...outcome, state: failed ? 'FAILURE' : 'SUCCESS' };
+}
+
+/** The status of an answer that came whole. */
+async function download(url: URL, headers: Record<string, string>, signal: AbortSignal): Promise<number | string> {
+  try {
+    const got = await fetch(url, { headers, signal });
+    await got.arrayBuffer();
+    return got.status;
+  } catch (error) {
+    signal.throwIfAborted();
+    return String(error);
+  }
 }

@@ -12,7 +12,7 @@ const signal = new AbortController().signal;
 
 /**
  * What every provider promises, tried on real seed peers and a real registry whose bytes are counted.
- * @param world has two seeds
+ * @param world has three seeds
  * @param make makes a provider for all seeds
  */
 export function conformance(name: string, world: () => World, make: (world: World) => Provider): void {
@@ -35,7 +35,7 @@ export function conformance(name: string, world: () => World, make: (world: Worl
       const before = origin.bytes();
       const states = await provider.verify(image, { signal });
       const layers = states.filter(({ digest }) => digest !== image.blobs[0]?.digest);
-      assert.deepEqual([...new Set(layers.map(inShort))].toSorted(), ['seed-0: Cold', 'seed-1: Cold']);
+      assert.deepEqual([...new Set(layers.map(inShort))].toSorted(), ['seed-0: Cold', 'seed-1: Cold', 'seed-2: Cold']);
       // The stat of a blob is a request for one byte of it.
       assert.ok(origin.bytes() - before <= seeds.length * (2 * PIECE + 512 + 3), `${origin.bytes() - before} bytes`);
     });
@@ -46,7 +46,7 @@ export function conformance(name: string, world: () => World, make: (world: Worl
       const image = await world().pushImage(LAYERS);
       await warm(provider, image);
       const requests = origin.requests();
-      assert.deepEqual(await verified(provider, image), ['seed-0: warm', 'seed-1: warm']);
+      assert.deepEqual(await verified(provider, image), ['seed-0: warm', 'seed-1: warm', 'seed-2: warm']);
       assert.equal(origin.requests(), requests);
     });
 
@@ -87,7 +87,7 @@ export function conformance(name: string, world: () => World, make: (world: Worl
         await readUntilFinished(seed, layer);
       }
       const states = await provider.verify({ ...image, blobs: [layer] }, { signal });
-      assert.deepEqual(states.map(inShort), ['seed-0: Cold', 'seed-1: Cold']);
+      assert.deepEqual(states.map(inShort), ['seed-0: Cold', 'seed-1: Cold', 'seed-2: Cold']);
     });
 
     test('a seed that lost its store has evicted the image, and can be warmed again', async () => {
@@ -96,9 +96,19 @@ export function conformance(name: string, world: () => World, make: (world: Worl
       await warm(provider, image);
       await verified(provider, image);
       await world().seeds[1]?.restart({ emptyStore: true });
-      assert.deepEqual(await verified(provider, image), ['seed-0: warm', 'seed-1: Evicted']);
+      assert.deepEqual(await verified(provider, image), ['seed-0: warm', 'seed-1: Evicted', 'seed-2: warm']);
       await warm(provider, image);
-      assert.deepEqual(await verified(provider, image), ['seed-0: warm', 'seed-1: warm']);
+      assert.deepEqual(await verified(provider, image), ['seed-0: warm', 'seed-1: warm', 'seed-2: warm']);
+    });
+
+    test('what was evicted between its warming and its use is pulled all the same, from the origin', async () => {
+      const image = await world().pushImage([1.5 * PIECE]);
+      await warm(make(world()), image);
+      const [seed] = world().seeds;
+      const [, layer] = image.blobs;
+      assert.ok(seed !== undefined && layer !== undefined);
+      await seed.restart({ emptyStore: true });
+      assert.equal(await world().pull(seed, layer), layer.digest);
     });
 
     test('a seed that is started again with its store is still warm', async () => {
@@ -106,16 +116,16 @@ export function conformance(name: string, world: () => World, make: (world: Worl
       const image = await world().pushImage(LAYERS);
       await warm(provider, image);
       await world().seeds[0]?.restart();
-      assert.deepEqual(await verified(provider, image), ['seed-0: warm', 'seed-1: warm']);
+      assert.deepEqual(await verified(provider, image), ['seed-0: warm', 'seed-1: warm', 'seed-2: warm']);
     });
 
-    test('a seed that is down is unreachable, and the other is still warm', async () => {
+    test('a seed that is down is unreachable, and the others are still warm', async () => {
       const provider = make(world());
       const image = await world().pushImage(LAYERS);
       await warm(provider, image);
       await world().seeds[0]?.kill();
       try {
-        assert.deepEqual(await verified(provider, image), ['seed-0: SeedUnreachable', 'seed-1: warm']);
+        assert.deepEqual(await verified(provider, image), ['seed-0: SeedUnreachable', 'seed-1: warm', 'seed-2: warm']);
       } finally {
         await world().seeds[0]?.restart();
       }
@@ -129,12 +139,16 @@ export function conformance(name: string, world: () => World, make: (world: Worl
         origin.refuseWith(status);
         try {
           await assert.rejects(warm(provider, image), ProviderError);
-          assert.deepEqual(await verified(provider, image), ['seed-0: OriginRejected', 'seed-1: OriginRejected']);
+          assert.deepEqual(await verified(provider, image), [
+            'seed-0: OriginRejected',
+            'seed-1: OriginRejected',
+            'seed-2: OriginRejected',
+          ]);
         } finally {
           origin.refuseWith(undefined);
         }
         await warm(provider, image);
-        assert.deepEqual(await verified(provider, image), ['seed-0: warm', 'seed-1: warm']);
+        assert.deepEqual(await verified(provider, image), ['seed-0: warm', 'seed-1: warm', 'seed-2: warm']);
       });
     }
 

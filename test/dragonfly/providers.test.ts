@@ -6,7 +6,9 @@ import { SeedPeersProvider } from '../../src/dragonfly/seedpeers.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { startManager } from '../doubles/dragonfly-manager.ts';
 import type { ManagerDouble } from '../doubles/dragonfly-manager.ts';
+import { until } from '../support/until.ts';
 import { conformance } from './conformance.ts';
+import { disruptions } from './disruptions.ts';
 import { PIECE, ask, startWorld } from './world.ts';
 import type { World } from './world.ts';
 
@@ -20,7 +22,7 @@ let manager: ManagerDouble;
 let oldManager: ManagerDouble;
 
 before(async () => {
-  world = stack.use(await startWorld(2));
+  world = stack.use(await startWorld(3));
   const options = { token: TOKEN, clock: systemClock, lagMs: 100, seeds: await world.addresses() };
   manager = stack.use(await startManager({ ...options, knowsDigestTaskIDs: true }));
   oldManager = stack.use(await startManager(options));
@@ -48,6 +50,103 @@ conformance(
   () => world,
   () => managed(manager),
 );
+
+disruptions('the provider that asks the seed peers', () => world, seedPeers);
+disruptions(
+  'the provider that asks a manager',
+  () => world,
+  () => managed(manager),
+);
+
+test('after an abort no blob is asked for that was not under way', async () => {
+  const { origin } = world;
+  const image = await world.pushImage(Array.from({ length: 24 }, () => 1000));
+  const before = origin.requests();
+  const release = origin.hold();
+  try {
+    const abort = new AbortController();
+    const provider = seedPeers(world);
+    const warmed = provider.warm(image, { timeoutMs: 120_000, signal: abort.signal });
+    await until('the seeds ask the origin', () => Promise.resolve(origin.requests() > before));
+    abort.abort(new Error('not needed any more'));
+    await assert.rejects(warmed, /not needed any more/);
+    release();
+    // What comes after it is not kept waiting.
+    await provider.warm(await world.pushImage([2.5 * PIECE]), { timeoutMs: 120_000, signal });
+    const asked = image.blobs.filter(({ digest }) => origin.requests(digest) > 0);
+    assert.ok(asked.length <= 4 * world.seeds.length, `${asked.length} blobs`);
+  } finally {
+    release();
+  }
+});
+
+test('with two replicas each blob is on two seeds, costs two copies, and can be pulled from every one', async () => {
+  const { origin, seeds } = world;
+  const image = { ...(await world.pushImage([2.5 * PIECE, PIECE, 1000])), seedReplicas: 2 };
+  const provider = seedPeers(world);
+  await provider.warm(image, { timeoutMs: 120_000, signal });
+  const states = await provider.verify(image, { signal });
+  assert.deepEqual([states.length, states.every(({ warm }) => warm)], [2 * image.blobs.length, true]);
+  for (const { digest, size } of image.blobs) {
+    assert.ok(origin.bytes(digest) <= 2 * size + 8, `${digest}: ${origin.bytes(digest)} of ${size}`);
+  }
+  for (const seed of seeds) {
+    for (const blob of image.blobs) {
+      assert.equal(await world.pull(seed, blob), blob.digest);
+    }
+  }
+});
+
+test('a seed without room for a blob says so, and nothing is left half way', async () => {
+  await using small = await startWorld(1, { diskThreshold: '8MiB' });
+  const image = await small.pushImage([5 * PIECE]);
+  const provider = seedPeers(small);
+  const warmed = provider.warm(image, { timeoutMs: 60_000, signal });
+  await assert.rejects(warmed, { reason: 'SeedDiskFull', message: /seed-0 at .* has no space left for the blob/ });
+  const states = await provider.verify(image, { signal });
+  assert.deepEqual(
+    states.map(({ warm, reason }) => (warm ? 'warm' : reason)),
+    ['warm', 'SeedDiskFull'],
+  );
+});
+
+test('a job that stays PENDING and brings nothing is given up when time is up', async () => {
+  await using stuck = await startManager({ token: TOKEN, clock: systemClock, lagMs: 3_600_000, seeds: [] });
+  const image = await world.pushImage([1000]);
+  const warmed = managed(stuck).warm(image, { timeoutMs: 3000, signal });
+  await assert.rejects(warmed, { kind: 'TimedOut', message: /the job is PENDING; seed-\d does not have all of/ });
+});
+
+test('a manager that dies when it has started a job is not needed any more: what came is verified', async () => {
+  const seeds = await world.addresses();
+  const dying = await startManager({ token: TOKEN, clock: systemClock, seeds, knowsDigestTaskIDs: true });
+  const image = await world.pushImage([1000]);
+  const warmed = managed(dying).warm(image, { timeoutMs: 60_000, signal });
+  await until('the blobs have come', async () => {
+    const states = await seedPeers(world).verify(image, { signal });
+    return states.every(({ warm }) => warm);
+  });
+  await dying[Symbol.asyncDispose]();
+  await warmed;
+  await assert.rejects(managed(dying).check({ signal }), {
+    kind: 'Unreachable',
+    message: /use the provider type seedPeers/,
+  });
+});
+
+test('a job that says SUCCESS with layers that failed is believed for none of them', async () => {
+  const image = await world.pushImage([1000, 2000]);
+  const succeeded = image.blobs.slice(0, 1).map(({ url }) => url);
+  const outcome = { state: 'SUCCESS' as const, succeeded, failed: [] };
+  await using lying = await startManager({ token: TOKEN, clock: systemClock, lagMs: 100, outcome });
+  const [config] = image.blobs;
+  assert.ok(config !== undefined);
+  await seedPeers(world).warm({ ...image, blobs: [config] }, { timeoutMs: 60_000, signal });
+  await assert.rejects(managed(lying).warm(image, { timeoutMs: 60_000, signal }), {
+    kind: 'Failed',
+    message: /ended with SUCCESS, and 2 blobs are not warm/,
+  });
+});
 
 test('a manager that warms under the ids of URLs says SUCCESS, and is not believed', async () => {
   const image = await world.pushImage([2.5 * PIECE]);

@@ -25,6 +25,8 @@ export interface World extends AsyncDisposable {
   readonly addresses: () => Promise<Seed[]>;
   /** Pushes a new image of a config and layers of these sizes, all of random bytes. */
   pushImage(sizes: readonly number[]): Promise<WarmImage>;
+  /** Pushes new images of these layers of their own, after layers that all of them have. */
+  pushImagesSharing(shared: readonly number[], ...own: (readonly number[])[]): Promise<WarmImage[]>;
   /** Reads all of a blob through a seed's proxy, as a node would, and returns its digest. */
   pull(seed: SeedPeer, blob: Blob): Promise<string>;
 }
@@ -55,25 +57,33 @@ export async function startWorld(seedCount: number, options: Partial<SeedPeerOpt
     return { registry: new URL(origin.url).host, repository: REPOSITORY, digest, size, url };
   }
 
+  async function pushLayers(layers: readonly Blob[]): Promise<WarmImage> {
+    const config = await pushBlob(512);
+    const descriptor = ({ digest, size }: Blob, mediaType: string): object => ({ mediaType, digest, size });
+    const manifest = {
+      schemaVersion: 2,
+      mediaType: OCI_MANIFEST,
+      config: descriptor(config, 'application/vnd.oci.image.config.v1+json'),
+      layers: layers.map((layer) => descriptor(layer, 'application/vnd.oci.image.layer.nydus.blob.v1')),
+    };
+    const digest = await registry.pushManifest(REPOSITORY, manifest, OCI_MANIFEST);
+    return {
+      manifestUrl: `${origin.url}/v2/${REPOSITORY}/manifests/${digest}`,
+      platform: 'linux/amd64',
+      blobs: [config, ...layers],
+    };
+  }
+
   return {
     origin,
     seeds,
     addresses: () => Promise.resolve(seeds.map(({ name, url }) => ({ name, url }))),
-    async pushImage(sizes) {
-      const [config, ...layers] = await Promise.all([pushBlob(512), ...sizes.map(pushBlob)]);
-      const descriptor = ({ digest, size }: Blob, mediaType: string): object => ({ mediaType, digest, size });
-      const manifest = {
-        schemaVersion: 2,
-        mediaType: OCI_MANIFEST,
-        config: descriptor(config, 'application/vnd.oci.image.config.v1+json'),
-        layers: layers.map((layer) => descriptor(layer, 'application/vnd.oci.image.layer.nydus.blob.v1')),
-      };
-      const digest = await registry.pushManifest(REPOSITORY, manifest, OCI_MANIFEST);
-      return {
-        manifestUrl: `${origin.url}/v2/${REPOSITORY}/manifests/${digest}`,
-        platform: 'linux/amd64',
-        blobs: [config, ...layers],
-      };
+    pushImage: async (sizes) => await pushLayers(await Promise.all(sizes.map(pushBlob))),
+    async pushImagesSharing(shared, ...own) {
+      const common = await Promise.all(shared.map(pushBlob));
+      return await Promise.all(
+        own.map(async (sizes) => await pushLayers([...common, ...(await Promise.all(sizes.map(pushBlob)))])),
+      );
     },
     async pull(seed, blob) {
       const answer = await ask(seed, blob, {});

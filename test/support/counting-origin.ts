@@ -8,8 +8,8 @@ export interface CountingOrigin extends AsyncDisposable {
   url: string;
   /** Bytes of the bodies of all answers so far whose path ends so; of all answers, for the empty string. */
   bytes(pathSuffix?: string): number;
-  /** Requests so far. */
-  requests(): number;
+  /** Requests so far whose path ends so; all, for the empty string. */
+  requests(pathSuffix?: string): number;
   /** Values of the Authorization header that came. */
   authorizations: ReadonlySet<string>;
   /** Answers every request with this status from now on; undefined lets them through again. */
@@ -24,14 +24,14 @@ export interface CountingOrigin extends AsyncDisposable {
 export async function startCountingOrigin(upstream: string): Promise<CountingOrigin> {
   const bytes = new Map<string, number>();
   const authorizations = new Set<string>();
-  let requests = 0;
+  const requests = new Map<string, number>();
   let refusal: number | undefined;
   let gate: Promise<void> = Promise.resolve();
   let allowance: { left: number; suffix: string; status: number; spent: () => void } | undefined;
 
   async function forward(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const path = incoming.url ?? '/';
-    requests += 1;
+    requests.set(path, (requests.get(path) ?? 0) + 1);
     if (incoming.headers.authorization !== undefined) {
       authorizations.add(incoming.headers.authorization);
     }
@@ -66,8 +66,8 @@ export async function startCountingOrigin(upstream: string): Promise<CountingOri
   await once(server, 'listening');
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    bytes: (suffix = '') => [...bytes].reduce((sum, [path, size]) => (path.endsWith(suffix) ? sum + size : sum), 0),
-    requests: () => requests,
+    bytes: (suffix = '') => sumOf(bytes, suffix),
+    requests: (suffix = '') => sumOf(requests, suffix),
     authorizations,
     refuseWith: (status) => {
       refusal = status;
@@ -87,4 +87,8 @@ export async function startCountingOrigin(upstream: string): Promise<CountingOri
       await once(server.close(), 'close');
     },
   };
+}
+
+function sumOf(counts: ReadonlyMap<string, number>, suffix: string): number {
+  return [...counts].reduce((sum, [path, count]) => (path.endsWith(suffix) ? sum + count : sum), 0);
 }

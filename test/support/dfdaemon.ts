@@ -25,6 +25,8 @@ export interface SeedPeerOptions {
   scheduler: string;
   /** Of `proxy.registryMirror`; true in Dragonfly's chart. */
   enableTaskIDBasedBlobDigest?: boolean;
+  /** Of `gc.policy`: how much its store may hold, such as `8MiB`. */
+  diskThreshold?: string;
 }
 
 /** Starts a seed peer on free ports of 127.0.0.1, without a manager, configured as Dragonfly's chart does where it matters. */
@@ -77,7 +79,7 @@ export async function startSeedPeer(options: SeedPeerOptions): Promise<SeedPeer>
 }
 
 function configuration(
-  { name, directory, enableTaskIDBasedBlobDigest = true }: SeedPeerOptions,
+  { name, directory, enableTaskIDBasedBlobDigest = true, diskThreshold }: SeedPeerOptions,
   ports: readonly number[],
   store: string,
 ): object {
@@ -89,6 +91,7 @@ function configuration(
     download: { server: { socketPath: join(directory, 'df.sock') } },
     upload: at(upload),
     seedPeer: { enable: true, type: 'super' },
+    ...(diskThreshold === undefined ? {} : { gc: { policy: { diskThreshold } } }),
     storage: { dir: store, keep: true, server: { ip: '127.0.0.1', tcpPort: tcp, quicPort: quic } },
     proxy: {
       ...at(proxy),
