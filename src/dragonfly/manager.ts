@@ -12,7 +12,7 @@ import type { OpenApi } from './openapi.ts';
 import { OLD_MANAGER_REMEDY, failureOf } from './outcome.ts';
 import { BLOBS_PER_JOB, createJob, lookAtJob } from './preheat.ts';
 import type { JobView, PreheatScope } from './preheat.ts';
-import { wantedBytes } from './pieces.ts';
+import { wantedBytes, wantedKey } from './pieces.ts';
 import type { ProbeOptions } from './probe.ts';
 import { ProviderError } from './provider.ts';
 import type { BlobState, Provider, Seed, WarmImage, WarmOptions, WarmProgress } from './provider.ts';
@@ -92,7 +92,8 @@ export class ManagerProvider implements Provider {
       },
     };
     try {
-      const key = `${image.manifestUrl} ${image.platform} ${image.seedReplicas}`;
+      const parts = image.blobs.filter(({ ranges }) => ranges !== undefined).map(wantedKey);
+      const key = [image.manifestUrl, image.platform, image.seedReplicas, ...parts].join(' ');
       await this.#flights.join(key, passenger, (flight) => this.#warm(image, found, timeoutMs, flight));
     } catch (error) {
       signal.throwIfAborted();
