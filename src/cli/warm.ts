@@ -1,14 +1,15 @@
+import { formatBytes } from '../api/v1alpha1/bytes.ts';
 import { Config, loadConfig } from '../config.ts';
 import { ProviderError } from '../dragonfly/provider.ts';
 import type { Provider } from '../dragonfly/provider.ts';
 import { SeedPeersProvider } from '../dragonfly/seedpeers.ts';
 import { RegistryClient } from '../registry/client.ts';
+import { RegistryError } from '../registry/errors.ts';
 import { parseReference } from '../registry/reference.ts';
 import type { Clock } from '../runtime/clock.ts';
-import { planImages } from '../warming/plan.ts';
+import { UnresolvableError, planImages } from '../warming/plan.ts';
 import type { PlannedImage } from '../warming/plan.ts';
 import { createProviders } from '../warming/providers.ts';
-import { formatBytes } from '../api/v1alpha1/bytes.ts';
 import { openCluster } from './warm-cluster.ts';
 import type { Cluster } from './warm-cluster.ts';
 import { findCredentials } from './warm-credentials.ts';
@@ -128,6 +129,14 @@ async function plan(image: string, { command, config, cluster, signal }: Run): P
       throw new Error(`${image} has nothing for ${missing.join(', ')}: leave out that --platform`);
     }
     return planned;
+  } catch (error) {
+    const { cause } = error instanceof UnresolvableError ? error : {};
+    if (cause instanceof RegistryError && cause.kind === 'Unauthorized') {
+      throw new Error(`${cause.message}. They are taken from ${dockerConfig}: log in there, or set DOCKER_CONFIG`, {
+        cause: error,
+      });
+    }
+    throw error;
   } finally {
     await registry.close();
   }

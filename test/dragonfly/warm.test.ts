@@ -7,10 +7,19 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import type { WarmImage } from '../../src/dragonfly/provider.ts';
+import { loadKubeClient, type KubeClient } from '../../src/kube/client.ts';
+import { acceleratedImages, namespaces, nodes, runtimeClasses } from '../../src/kube/resources.ts';
 import { startFaultyRegistry } from '../doubles/faulty-registry.ts';
+import { objects, only, template, VALUES } from '../api/chart.ts';
+import { startEnvtest, type Envtest } from '../envtest/envtest.ts';
 import { MAIN, run, type Ran } from '../support/cli.ts';
+import { CRDS } from '../support/operator.ts';
+import { capableNode, CONFIG, readyImage, runtimeClass } from '../support/rewriting.ts';
 import { until } from '../support/until.ts';
 import { PIECE, startWorld, type World } from './world.ts';
+
+const MERGE = 'application/merge-patch+json';
+const STATUS = [MERGE, { subresource: 'status' }] as const;
 
 /** Three pieces, two pieces, one piece. */
 const LAYERS = [2.5 * PIECE, PIECE + 1, 1000];
@@ -106,7 +115,10 @@ describe('slipstream warm with real seed peers and a real registry', () => {
       const args = [`${registry.host}/web:1`, '--plain-http', ...seedFlags()];
       const refused = await warm(args);
       assert.equal(refused.code, 1);
-      assert.match(refused.stderr, /answered 401.* credentials/);
+      assert.match(
+        refused.stderr,
+        /refused an anonymous client \(401\).*taken from .*\/\.docker\/config\.json: log in there/,
+      );
       const auth = Buffer.from('anna:secret').toString('base64');
       await writeFile(join(directory, 'config.json'), JSON.stringify({ auths: { [registry.host]: { auth } } }));
       const { code, stderr } = await warm(args, { DOCKER_CONFIG: directory });
@@ -177,6 +189,98 @@ describe('slipstream warm with real seed peers and a real registry', () => {
     }
   });
 });
+
+describe('slipstream warm in a cluster', () => {
+  let world: World;
+  let envtest: Envtest;
+  let client: KubeClient;
+  let directory: string;
+  let artifact: WarmImage;
+  let config: string;
+  let source: string;
+
+  before(async () => {
+    world = await startWorld(1);
+    directory = await mkdtemp(join(tmpdir(), 'slipstream-warm-'));
+    envtest = await startEnvtest({ crds: CRDS });
+    client = loadKubeClient({ kubeconfig: envtest.kubeconfig, userAgent: 'warm-test' });
+    artifact = await world.pushImage([1000]);
+    const { host } = new URL(world.origin.url);
+    source = `${host}/web/shop:1`;
+    for (const name of ['team-a', CONFIG.operatorNamespace]) {
+      await client.create(namespaces, { metadata: { name } });
+    }
+    await client.create(runtimeClasses, runtimeClass());
+    const { metadata, status } = capableNode('node-1');
+    await client.create(nodes, { metadata: { name: metadata.name, labels: metadata.labels } });
+    await client.patch(nodes, { name: metadata.name }, { status }, ...STATUS);
+    // The API server taints a new node; elsewhere a controller takes that off when the node is Ready.
+    await client.patch(nodes, { name: metadata.name }, { spec: { taints: null } }, MERGE);
+    await accelerate(`${source}-nydus@${digestOf(artifact)}`);
+    config = join(directory, 'config.yaml');
+    const endpoints = world.seeds.map(({ url }) => url);
+    const registries = [{ host, plainHTTP: true }];
+    const providers = [{ name: 'default', type: 'seedPeers', endpoints }];
+    await writeFile(config, JSON.stringify({ conversion: { image: 'none' }, registries, providers }));
+  });
+  after(async () => {
+    await client?.close();
+    await envtest?.stop();
+    await world?.[Symbol.asyncDispose]();
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  async function accelerate(image: string): Promise<void> {
+    const ref = { name: 'web', namespace: 'team-a' };
+    await client.create(acceleratedImages, { metadata: ref, spec: { source: { image: source } } });
+    const made = { image, digest: image.slice(image.indexOf('@') + 1) };
+    const resolvedAt = new Date().toISOString();
+    const { status } = readyImage('web', source, { status: { source: { resolvedAt }, artifact: made } });
+    await client.patch(acceleratedImages, ref, { status }, ...STATUS);
+  }
+
+  /** A kubeconfig with what the chart lets the operator do, as who runs the command in its Pod has it. */
+  async function operatorRights(): Promise<string> {
+    const name = 'operator';
+    const { rules } = only(objects(await template(VALUES.small)), 'ClusterRole');
+    const rbac = '/apis/rbac.authorization.k8s.io/v1';
+    const apiGroup = 'rbac.authorization.k8s.io';
+    await client.raw('POST', `${rbac}/clusterroles`, { body: { metadata: { name }, rules } });
+    const roleRef = { apiGroup, kind: 'ClusterRole', name };
+    const subjects = [{ apiGroup, kind: 'User', name }];
+    await client.raw('POST', `${rbac}/clusterrolebindings`, { body: { metadata: { name }, roleRef, subjects } });
+    return envtest.kubeconfigFor(name);
+  }
+
+  test("in the operator's Pod it warms, with the operator's rights, what new Pods would run", async () => {
+    const env = { KUBECONFIG: await operatorRights(), SLIPSTREAM_CONFIG: config, HOME: directory };
+    const args = [MAIN, 'warm', source, '--namespace', 'team-a'];
+    const { code, stdout, stderr } = await run(process.execPath, args, { env });
+    assert.match(stderr, /^New Pods run what AcceleratedImage team-a\/web has made of it: .*-nydus@sha256:.*\n$/);
+    assert.equal(code, 0);
+    assert.match(stdout, new RegExp(`linux/amd64, ${digestOf(artifact)}`));
+    const before = world.origin.bytes();
+    for (const blob of artifact.blobs) {
+      for (const seed of world.seeds) {
+        assert.equal(await world.pull(seed, blob), blob.digest);
+      }
+    }
+    assert.equal(world.origin.bytes() - before, 0);
+  });
+
+  test('--as-is takes what was named, and not what was made of it', async () => {
+    const env = { KUBECONFIG: envtest.kubeconfig, HOME: directory };
+    const args = [MAIN, 'warm', source, '--namespace', 'team-a', '--config', config, '--as-is'];
+    const { code, stderr } = await run(process.execPath, args, { env });
+    assert.equal(code, 1);
+    // The test pushes nothing under the tag.
+    assert.match(stderr, /^slipstream: manifest .*web\/shop:1: .*404/);
+  });
+});
+
+function digestOf({ manifestUrl }: WarmImage): string {
+  return manifestUrl.slice(manifestUrl.lastIndexOf('/') + 1);
+}
 
 /** An image by its digest, as Pods name it. */
 function nameOf({ manifestUrl }: WarmImage): string {
