@@ -9,6 +9,7 @@ import { createProgress } from '../../../hack/tools/progress.ts';
 import { loadKubeClient } from '../../../src/kube/client.ts';
 import { runtimeClasses } from '../../../src/kube/resources.ts';
 import { convertInPlace, pushNoiseImage } from '../../support/noise-image.ts';
+import { goOn, hang } from './hang.ts';
 import { CHUNKS, MIB_PER_CHUNK, readAll, type Reading } from './reading.ts';
 
 const SOURCE = `${REGISTRY}/bench/noise:1`;
@@ -24,12 +25,6 @@ const peer = peerPart(node.name);
 await client.create(runtimeClasses, { metadata: { name: 'nydus' }, handler: 'nydus' });
 await progress.step('image', () => pushNoiseImage(SOURCE, CHUNKS * MIB_PER_CHUNK));
 const image = await progress.step('conversion', () => convertInPlace(SOURCE));
-
-/** Sends a signal to the peer, by its process id. */
-async function signalPeer(signal: 'STOP' | 'CONT'): Promise<void> {
-  const { stdout } = await node.run(['pidof', 'dfdaemon']);
-  await node.run(['kill', `-${signal}`, stdout.trim()]);
-}
 
 async function forget(): Promise<void> {
   await cluster.control(peer, 'stop');
@@ -59,11 +54,13 @@ const STATES: readonly State[] = [
   },
   {
     at: 'the peer hangs while the Pod reads',
-    during: () => signalPeer('STOP'),
-    after: () => signalPeer('CONT'),
+    during: () => hang(node.name),
+    after: () => goOn(node.name),
   },
 ];
 
+/** containerd pulls it whole before the Pod starts. */
+const ociStarts = new Map<string, number[]>();
 const readings = new Map<string, Reading[]>(STATES.map(({ at }) => [at, []]));
 for (let turn = 1; turn <= RUNS; turn += 1) {
   for (const [index, { at, before, during, after }] of STATES.entries()) {
@@ -72,15 +69,23 @@ for (let turn = 1; turn <= RUNS; turn += 1) {
     const reading = await readAll({ client, cluster, node, image, name: `reader-${turn}-${index}`, watch });
     await after?.();
     readings.get(at)?.push(reading);
+    if (during === undefined) {
+      const oci = await readAll({ client, cluster, node, image: SOURCE, name: `puller-${turn}-${index}`, isOci: true });
+      ociStarts.set(at, [...(ociStarts.get(at) ?? []), oci.startSeconds]);
+      progress.note(`  ${at.padEnd(40)} the OCI image: start ${oci.startSeconds.toFixed(2)} s`);
+    }
     progress.note(
       `  ${at.padEnd(40)} start ${reading.startSeconds.toFixed(2)} s, ${reading.mebibytesPerSecond.toFixed(0)} MiB/s, ` +
         `longest chunk ${reading.longestSeconds.toFixed(2)} s, ${(reading.originBytes / 2 ** 20).toFixed(0)} MiB from the registry`,
     );
   }
 }
+for (const [at, all] of ociStarts) {
+  console.log(JSON.stringify(figure('fallback.start.oci', 's', all, at)));
+}
 for (const [at, all] of readings) {
   const columns: [name: string, unit: string, value: (reading: Reading) => number][] = [
-    ['fallback.start', 's', ({ startSeconds }) => startSeconds],
+    ['fallback.start.nydus', 's', ({ startSeconds }) => startSeconds],
     ['fallback.read', 'MiB/s', ({ mebibytesPerSecond }) => mebibytesPerSecond],
     ['fallback.longest', 's', ({ longestSeconds }) => longestSeconds],
     ['fallback.origin', 'MiB', ({ originBytes }) => originBytes / 2 ** 20],

@@ -36,8 +36,9 @@ export interface ReadingOptions {
   readonly client: KubeClient;
   readonly cluster: Cluster;
   readonly node: ClusterNode;
-  /** A Nydus artifact with the file `/noise`. */
+  /** A Nydus artifact with the file `/noise`, unless it is said to be none. */
   readonly image: string;
+  readonly isOci?: boolean;
   readonly name: string;
   /** What to do when so many parts are read. */
   readonly watch?: { readonly chunks: number; readonly run: () => Promise<void> } | undefined;
@@ -45,14 +46,14 @@ export interface ReadingOptions {
 
 /** Has a Pod on the emptied node read the whole file; takes the Pod away again. */
 export async function readAll(options: ReadingOptions): Promise<Reading> {
-  const { client, cluster, node, image, name, watch } = options;
+  const { client, cluster, node, image, isOci = false, name, watch } = options;
   await coldNode(node);
   const sent = await cluster.originBytes();
   const created = Number((await readFile('/proc/uptime', 'utf8')).split(' ')[0]);
   await client.create(pods, {
-    metadata: { namespace: NAMESPACE, name, annotations: { [RUNTIME_HANDLER_ANNOTATION]: 'nydus' } },
+    metadata: { namespace: NAMESPACE, name, annotations: isOci ? {} : { [RUNTIME_HANDLER_ANNOTATION]: 'nydus' } },
     spec: {
-      runtimeClassName: 'nydus',
+      ...(isOci ? {} : { runtimeClassName: 'nydus' }),
       nodeSelector: { 'kubernetes.io/hostname': node.name },
       restartPolicy: 'Never',
       automountServiceAccountToken: false,
