@@ -8,7 +8,8 @@ import { figure } from '../../../hack/figures.ts';
 import { createProgress } from '../../../hack/tools/progress.ts';
 import { loadKubeClient } from '../../../src/kube/client.ts';
 import { runtimeClasses } from '../../../src/kube/resources.ts';
-import { convertInPlace, pushNoiseImage } from '../../support/noise-image.ts';
+import { convertDirectly } from '../convert-directly.ts';
+import { pushNoiseImage } from '../../support/noise-image.ts';
 import { goOn, hang } from './hang.ts';
 import { CHUNKS, MIB_PER_CHUNK, readAll, type Reading } from './reading.ts';
 
@@ -24,7 +25,7 @@ const node = cluster.nodes[0] ?? fail('the cluster has no node');
 const peer = peerPart(node.name);
 await client.create(runtimeClasses, { metadata: { name: 'nydus' }, handler: 'nydus' });
 await progress.step('image', () => pushNoiseImage(SOURCE, CHUNKS * MIB_PER_CHUNK));
-const image = await progress.step('conversion', () => convertInPlace(SOURCE));
+const image = await progress.step('conversion', () => convertDirectly(SOURCE, `${SOURCE}-nydus`));
 
 async function forget(): Promise<void> {
   await cluster.control(peer, 'stop');

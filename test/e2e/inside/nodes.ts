@@ -5,7 +5,8 @@ import { runtimeClasses } from '../../../src/kube/resources.ts';
 import { openCluster, type ClusterNode } from '../../../hack/cluster/cluster.ts';
 import { coldNode } from '../../../hack/cluster/cold.ts';
 import { peerPart } from '../../../hack/cluster/node.ts';
-import { convertInPlace, pushNoiseImage } from '../../support/noise-image.ts';
+import { convertDirectly } from '../../bench/convert-directly.ts';
+import { pushNoiseImage } from '../../support/noise-image.ts';
 import { createPod, output, REGISTRY, removePod, type World } from './world.ts';
 
 const OCI = `${REGISTRY}/nodes/noise:1`;
@@ -25,7 +26,7 @@ before(async () => {
   node = first;
   await world.client.create(runtimeClasses, { metadata: { name: 'nydus' }, handler: 'nydus' });
   await pushNoiseImage(OCI, MEBIBYTES);
-  nydus = await convertInPlace(OCI);
+  nydus = await convertDirectly(OCI, `${OCI}-nydus`);
 });
 
 after(() => world?.client.close());
