@@ -60,13 +60,15 @@ export interface PodOptions {
   node?: string;
   /** For an image that is an artifact already. */
   runtimeClassName?: string;
+  /** What the Pod is given to end, 0 by default. */
+  graceSeconds?: number;
 }
 
 /** Creates a Pod as a user would, and gives it as it was admitted. */
 export async function createPod(
   { client }: World,
   name: string,
-  { image, command, labels, node, runtimeClassName }: PodOptions,
+  { image, command, labels, node, runtimeClassName, graceSeconds = 0 }: PodOptions,
 ): Promise<Pod> {
   return await client.create(pods, {
     metadata: {
@@ -78,7 +80,7 @@ export async function createPod(
     spec: {
       restartPolicy: 'Never',
       ...(runtimeClassName === undefined ? {} : { runtimeClassName }),
-      terminationGracePeriodSeconds: 0,
+      terminationGracePeriodSeconds: graceSeconds,
       automountServiceAccountToken: false,
       ...(node === undefined ? {} : { nodeSelector: { 'kubernetes.io/hostname': node } }),
       containers: [{ name: 'main', image, ...(command === undefined ? {} : { command }) }],
