@@ -13,7 +13,7 @@ REGISTRY ?= 127.0.0.1:5000
 TAG ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install generate check test test-unit test-api test-e2e tools cluster-up cluster-down shell demo bench bench-admission bench-backtest bench-convert bench-prefetch bench-prefetch-list image clean
+.PHONY: help install generate check test test-unit test-api test-e2e tools cluster-up cluster-down shell demo bench bench-admission bench-backtest bench-convert bench-node-fallback bench-prefetch bench-prefetch-list image clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ bench-backtest: install ## Measure how well scale-outs are foreseen, on load tra
 
 bench-convert: install tools ## Measure conversions against the CPU floor and against step after step, and what reuse saves
 	node test/bench/main.ts convert
+
+bench-node-fallback: install tools ## Measure Nydus Pods while the Dragonfly peer of their node is up, dead, hung and back
+	node test/bench/main.ts node-fallback
 
 bench-prefetch-list: install tools ## Measure starts without a prefetch list, with the learnt one, and with everything fetched
 	node test/bench/main.ts prefetch-list

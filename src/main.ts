@@ -1,8 +1,10 @@
 #!/usr/bin/env node
-import { hostname } from 'node:os';
+import { arch, hostname } from 'node:os';
+import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import type { BacktestFlags } from './cli/backtest-options.ts';
+import type { WarmFlags } from './cli/warm-options.ts';
 import { MAX_PATHS, SYSTEM_SOCKET } from './learn/defaults.ts';
 import { createLogger, LOG_LEVELS } from './observability/logger.ts';
 
@@ -178,7 +180,66 @@ function program(signal: AbortSignal): Command {
       const { stdin, stdout } = process;
       await runBacktestCommand({ ...flags, stdin, stdout }, signal);
     });
+  root
+    .command('warm')
+    .description('bring what new Pods pull of an image to the seed peers, read it back, and say what is warm where')
+    .argument('<image>', 'the image, as Pods name it')
+    .option('--seed <url>', 'proxy of a seed peer, such as http://10.0.0.7:4001; repeatable', collect, [])
+    .addOption(
+      new Option(
+        '--config <path>',
+        "the operator's configuration file, whose providers say where the seed peers are",
+      ).env('SLIPSTREAM_CONFIG'),
+    )
+    .option('--provider <name>', 'the provider of the configuration, where there are several')
+    .option(
+      '--platform <platform>',
+      "such as linux/arm64; repeatable; those of the cluster's nodes without it, or this machine's where no cluster is known",
+      collect,
+      [],
+    )
+    .option('--as-is', 'warm just what is named, also where new Pods would run what was made of it', false)
+    .option('--verify-only', 'only read back what is there', false)
+    .option('--plain-http', "speak HTTP to the image's registry, not HTTPS", false)
+    .option('--timeout <duration>', 'how long bringing it may take', '30m')
+    .addOption(new Option('-o, --output <format>', 'what to write').choices(['text', 'json']).default('text'))
+    .option('-n, --namespace <name>', "namespace of the Pods that name the image; the context's without it")
+    .option('--context <name>', 'context of the kubeconfig')
+    .option(
+      '--kubeconfig <path>',
+      'kubeconfig file; without it the one of the environment, or the ServiceAccount of the Pod',
+    )
+    .addOption(
+      new Option('--operator-namespace <name>', 'namespace that Slipstream is installed in')
+        .env('POD_NAMESPACE')
+        .default('slipstream-system'),
+    )
+    .option('--operator-name <name>', "name of the operator's ConfigMap and webhook configuration", 'slipstream')
+    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+    .action(async (image: string, flags: WarmFlags) => {
+      const { runWarmCommand } = await import('./cli/warm.ts');
+      const { systemClock } = await import('./runtime/clock.ts');
+      const { env, stdout, stderr } = process;
+      process.exitCode = await runWarmCommand(
+        {
+          image,
+          ...flags,
+          dockerConfig: join(env['DOCKER_CONFIG'] ?? join(env['HOME'] ?? '/', '.docker'), 'config.json'),
+          ownPlatform: `linux/${arch() === 'x64' ? 'amd64' : arch()}`,
+          userAgent: USER_AGENT,
+          clock: systemClock,
+          stdout,
+          stderr,
+        },
+        signal,
+      );
+    });
   return root;
+}
+
+/** For options that can be given again and again. */
+function collect(value: string, before: string[]): string[] {
+  return [...before, value];
 }
 
 interface GlobalFlags {

@@ -15,7 +15,8 @@ import { ADDRESSES, layoutAt, planNodes, type Layout, type NodePlan } from './la
 import { controlPart, serveControl, type PartAction } from './control.ts';
 import { registerMetrics } from './metrics.ts';
 import { bytesSentBy, createBridge, createHost, limitSending } from './network.ts';
-import { createNode, onNode, startKubelet, startRuntime, type NodeMachine } from './node.ts';
+import { createNode, onNode, startKubelet, startPeer, startRuntime, type NodeMachine } from './node.ts';
+import { LOCAL_PEER } from './node-config.ts';
 import { ClusterOptions } from './options.ts';
 import type { Part } from './part.ts';
 import { createPki, writeKubeconfig } from './pki.ts';
@@ -171,7 +172,7 @@ export async function startCluster(
   async function runtime(plan: NodePlan): Promise<NodeMachine> {
     const machine = await progress.step(`${plan.name}: machine`, () => createNode(layout, plan));
     await part(`${plan.name}: containerd and nydus-snapshotter`, () =>
-      startRuntime(layout, machine, options.seed ? SEED : undefined),
+      startRuntime(layout, machine, options.peers ? LOCAL_PEER : options.seed ? SEED : undefined),
     );
     return machine;
   }
@@ -180,6 +181,7 @@ export async function startCluster(
     const [machines] = await Promise.all([Promise.all(plans.map(runtime)), controlPlane(), registry()]);
     await Promise.all(
       machines.map(async (machine) => {
+        if (options.peers) await part(`${machine.plan.name}: Dragonfly peer`, () => startPeer(layout, machine));
         await part(`${machine.plan.name}: kubelet and kube-proxy`, () => startKubelet(layout, machine, pki));
         await progress.step(`${machine.plan.name}: Ready`, () => nodeReady(api, machine.plan));
       }),

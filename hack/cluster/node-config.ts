@@ -9,11 +9,14 @@ export const NODE_PATHS = {
   netns: '/run/netns',
 } as const;
 
-/** How nydusd is pointed at a Dragonfly seed peer. */
+/** How nydusd is pointed at a Dragonfly peer. */
 export interface NydusProxy {
   url: string;
   pingUrl: string;
 }
+
+/** The Dragonfly peer of a node, as the node itself sees it. */
+export const LOCAL_PEER: NydusProxy = { url: 'http://127.0.0.1:4001', pingUrl: 'http://127.0.0.1:4003/healthy' };
 
 /** containerd's configuration, with a runtime handler `nydus` beside runc. `folder` holds the node's other files. */
 export function containerdConfig(folder: string): string {
@@ -53,11 +56,20 @@ disabled_plugins = ['io.containerd.nri.v1.nri', 'io.containerd.snapshotter.v1.bl
 `;
 }
 
-/** containerd's hosts.toml for the cluster's registry, which speaks plain HTTP. */
-export function registryHosts(): string {
+/**
+ * containerd's hosts.toml for the cluster's registry, which speaks plain HTTP: through the node's Dragonfly peer where it has
+ * one, and from the registry itself where that does not answer.
+ */
+export function registryHosts(hasPeer: boolean): string {
+  const peer = `[host.'${LOCAL_PEER.url}']
+  capabilities = ['pull', 'resolve']
+  [host.'${LOCAL_PEER.url}'.header]
+    X-Dragonfly-Registry = 'http://${REGISTRY}'
+
+`;
   return `server = 'http://${REGISTRY}'
 
-[host.'http://${REGISTRY}']
+${hasPeer ? peer : ''}[host.'http://${REGISTRY}']
   capabilities = ['pull', 'resolve']
 `;
 }

@@ -6,6 +6,7 @@ import { toolPath } from '../tools/locate.ts';
 import { execute } from '../tools/process.ts';
 import { createCgroup, hierarchies, inCgroup } from './cgroups.ts';
 import { logOf, type Layout, type NodePlan, REGISTRY } from './layout.ts';
+import { dfdaemon } from './dfdaemon.ts';
 import { enterAll, firstChild, mountScript, UNSHARE } from './namespaces.ts';
 import { attach } from './network.ts';
 import * as config from './node-config.ts';
@@ -81,7 +82,7 @@ export async function startRuntime(layout: Layout, node: NodeMachine, proxy?: co
   await mkdir(join(folder, 'certs.d', REGISTRY), { recursive: true });
   await mkdir(join(folder, 'cni'), { recursive: true });
   await writeFile(join(folder, 'containerd.toml'), config.containerdConfig(folder));
-  await writeFile(join(folder, 'certs.d', REGISTRY, 'hosts.toml'), config.registryHosts());
+  await writeFile(join(folder, 'certs.d', REGISTRY, 'hosts.toml'), config.registryHosts(proxy === config.LOCAL_PEER));
   await writeFile(join(folder, 'cni', '10-pods.conflist'), config.cniConfig(plan));
   await writeFile(join(folder, 'snapshotter.toml'), config.snapshotterConfig(folder, toolPath('nydus-image')));
   await writeFile(join(folder, 'nydusd.json'), config.nydusdConfig(proxy));
@@ -104,6 +105,34 @@ export async function startRuntime(layout: Layout, node: NodeMachine, proxy?: co
     },
   });
   return [snapshotter, containerd];
+}
+
+/** Name of the part that {@link startPeer} starts on a node. */
+export function peerPart(node: string): string {
+  return `${node}-dfdaemon`;
+}
+
+/** Starts the node's Dragonfly peer; the scheduler must be there. */
+export async function startPeer(layout: Layout, node: NodeMachine): Promise<Part> {
+  const { folder, plan } = node;
+  const command = await dfdaemon({
+    name: plan.name,
+    folder: join(folder, 'dragonfly'),
+    ip: plan.address,
+    proxyIP: '127.0.0.1',
+    seed: false,
+  });
+  return await startPart({
+    ...nodePart(layout, node, 'dfdaemon', command),
+    ready: async () => {
+      const [program = '', ...ask] = onNode(
+        plan.name,
+        node.pid,
+      )(['busybox', 'wget', '-q', '-O', '-', config.LOCAL_PEER.pingUrl]);
+      await execute(program, ask, { timeout: 5_000 });
+      return true;
+    },
+  });
 }
 
 /** Runs containerd's client on a node, in Kubernetes' namespace, and gives what it prints. */

@@ -10,6 +10,7 @@ import {
   runtimeClasses,
   type MutatingWebhookConfiguration,
   type Namespace,
+  type Node,
 } from '../kube/resources.ts';
 import type { RewriteConfig } from '../rewriting/config.ts';
 import { RewriteIndex } from '../rewriting/index.ts';
@@ -27,6 +28,8 @@ export interface Operator {
 export interface Facts {
   readonly index: RewriteIndex;
   readonly images: readonly AcceleratedImage[];
+  /** None where they may not be listed. */
+  readonly nodes: readonly Node[];
   readonly namespaces: ReadonlyMap<string, Namespace>;
   /** Those of the namespaces that do not exist. */
   readonly missing: ReadonlySet<string>;
@@ -38,10 +41,16 @@ export interface Facts {
 /**
  * Reads what admission knows about the Pods of some namespaces. What may not be read is left out (nodes, AcceleratedImages
  * of the operator's namespace) or taken to be as the chart makes it (the rest), and is on the reader's list.
+ * @param known the operator's configuration, where it need not be read from its ConfigMap
  * @throws Error when the operator is not there, or the AcceleratedImages of a Pod's namespace may not be read
  */
-export async function gatherFacts(reader: Reader, operator: Operator, names: readonly string[]): Promise<Facts> {
-  const config = await readConfig(reader, operator);
+export async function gatherFacts(
+  reader: Reader,
+  operator: Operator,
+  names: readonly string[],
+  known?: Config,
+): Promise<Facts> {
+  const config = known === undefined ? await readConfig(reader, operator) : rewriteConfig(known, operator.namespace);
   const index = new RewriteIndex(config);
   const images = await readImages(reader, operator, names);
   for (const image of images) {
@@ -59,13 +68,13 @@ export async function gatherFacts(reader: Reader, operator: Operator, names: rea
   for (const namespace of found.values()) {
     index.upsertNamespace(namespace);
   }
-  await fillNodes(reader, index);
+  const listed = await fillNodes(reader, index);
   await fillRuntimeClass(reader, config, index);
   const webhook = await reader.get(mutatingWebhookConfigurations, operator, {
     right: `get mutatingwebhookconfiguration ${operator.name}`,
     unknown: 'whether the API server asks Slipstream about the Pod; it is taken to',
   });
-  return { index, images, namespaces: found, missing, webhook, gaps: reader.gaps };
+  return { index, images, nodes: listed, namespaces: found, missing, webhook, gaps: reader.gaps };
 }
 
 async function readConfig(reader: Reader, operator: Operator): Promise<RewriteConfig> {
@@ -124,15 +133,17 @@ function readNamespace(reader: Reader, name: string): Promise<Namespace | 'Missi
   );
 }
 
-async function fillNodes(reader: Reader, index: RewriteIndex): Promise<void> {
+async function fillNodes(reader: Reader, index: RewriteIndex): Promise<readonly Node[]> {
   const found = await reader.list(nodes, undefined, {
     right: 'list nodes',
     unknown: 'whether a node that the Pod may run on has Nydus, and of which platform it is',
     masks: SkipReason.NoCapableNode,
   });
-  for (const node of typeof found === 'string' ? [] : found) {
+  const listed = typeof found === 'string' ? [] : found;
+  for (const node of listed) {
     index.upsertNode(node);
   }
+  return listed;
 }
 
 async function fillRuntimeClass(reader: Reader, config: RewriteConfig, index: RewriteIndex): Promise<void> {

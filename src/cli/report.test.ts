@@ -27,6 +27,7 @@ function facts({ images = [WEB], ...cluster }: Cluster = {}, overrides: Partial<
   return {
     index: indexOf({ images, ...cluster }),
     images,
+    nodes: [],
     namespaces: new Map([['team-a', namespace('team-a', { 'kubernetes.io/metadata.name': 'team-a' })]]),
     missing: new Set(),
     webhook: { metadata: { name: 'slipstream' }, webhooks: [webhook()] },

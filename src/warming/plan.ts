@@ -24,7 +24,7 @@ export interface PlannedImage {
 export interface PlanOptions {
   registry: RegistryClient;
   config: Pick<Config, 'registries'>;
-  /** Platforms of the nodes that the target's Pods may run on. */
+  /** `os/architecture` of the nodes that the Pods may run on. */
   platforms: readonly string[];
   /** Whether only what artifacts list for prefetching is wanted of them. */
   listedOnly?: boolean;
@@ -64,8 +64,9 @@ async function planImage(image: string, options: PlanOptions): Promise<PlannedIm
       ? childrenFor(root.manifest, options.platforms)
       : [{ platform: options.platforms[0] ?? 'linux/amd64', digest: root.descriptor.digest }];
     if (digests.length === 0) {
+      const offered = isIndex(root.manifest) ? root.manifest.manifests.map(platformOf).filter(Boolean) : [];
       throw new UnresolvableError(
-        `${image} offers none of ${options.platforms.join(', ')}, the platforms of the nodes`,
+        `${image} offers none of ${options.platforms.join(', ')}, but ${[...new Set(offered)].join(', ') || 'nothing'}`,
       );
     }
     const authorization = await options.registry.pullAuthorization(reference, call);
@@ -124,10 +125,14 @@ function sourceOf({ layers, subject }: Manifest): string | undefined {
 }
 
 function childrenFor(index: Index, platforms: readonly string[]): { platform: string; digest: string }[] {
-  return index.manifests.flatMap(({ platform, digest }) => {
-    const name = platform === undefined ? '' : `${platform.os}/${platform.architecture}`;
-    return platforms.includes(name) ? [{ platform: name, digest }] : [];
+  return index.manifests.flatMap((child) => {
+    const name = platformOf(child);
+    return platforms.includes(name) ? [{ platform: name, digest: child.digest }] : [];
   });
+}
+
+function platformOf({ platform }: Index['manifests'][number]): string {
+  return platform === undefined ? '' : `${platform.os}/${platform.architecture}`;
 }
 
 function repositoryUrl({ registry, repository }: Reference, { registries }: PlanOptions['config']): string {

@@ -23,6 +23,15 @@ async function config(values: string): Promise<Config> {
   return Config.parse(load(data['config.yaml']));
 }
 
+/** How nydusd pulls through the peer of its node. */
+const NYDUSD_PROXY = {
+  url: 'http://127.0.0.1:4001',
+  ping_url: 'http://127.0.0.1:4003/healthy',
+  fallback: true,
+  check_interval: 5,
+  use_http: true,
+};
+
 /** Whether a ClusterRole is part of the cluster's roles for people, and so none of the operator's. */
 function isForPeople({ metadata }: Rendered): boolean {
   return Object.keys(metadata.labels ?? {}).some((label) => label.includes('/aggregate-to-'));
@@ -94,6 +103,43 @@ describe('the chart, rendered', () => {
       await assert.rejects(template(VALUES.small, set), complaint);
     });
   }
+
+  test('files for the nodes are rendered on wish: through the Dragonfly peer there, from the registry while it is away', async () => {
+    const name = 'slipstream-nodes';
+    const rendered = objects(await template(VALUES.full, 'nodes.dragonfly.render=true'));
+    const found = rendered.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === name);
+    const { data } = z.object({ data: z.record(z.string(), z.string()) }).parse(found);
+    assert.deepEqual(Object.keys(data).toSorted(), [
+      'dfdaemon.yaml',
+      'docker.io.hosts.toml',
+      'nydusd-config.json',
+      'registry.test_5000_.hosts.toml',
+    ]);
+    assert.equal(
+      data['registry.test_5000_.hosts.toml'],
+      `server = "http://registry.test:5000"
+
+[host."http://127.0.0.1:4001"]
+  capabilities = ["pull", "resolve"]
+  [host."http://127.0.0.1:4001".header]
+    X-Dragonfly-Registry = "http://registry.test:5000"
+`,
+    );
+    assert.match(data['docker.io.hosts.toml'] ?? '', /^server = "https:\/\/registry-1\.docker\.io"\n/);
+    assert.deepEqual(JSON.parse(data['nydusd-config.json'] ?? ''), {
+      device: { backend: { type: 'registry', config: { proxy: NYDUSD_PROXY } } },
+    });
+    assert.deepEqual(load(data['dfdaemon.yaml'] ?? ''), {
+      proxy: {
+        registryMirror: { enableTaskIDBasedBlobDigest: true },
+        rules: [
+          { regex: '^http://registry[.]test:5000/v2/.*blobs/sha256.*' },
+          { regex: 'blobs/sha256.*', useTLS: true },
+        ],
+      },
+    });
+    assert.ok(!objects(await template(VALUES.full)).some(({ metadata }) => metadata.name === name));
+  });
 
   test('whatever the values say, the own namespace and kube-system are excluded and opt-outs respected', async () => {
     const { webhooks } = z

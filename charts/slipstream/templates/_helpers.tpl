@@ -94,3 +94,8 @@ make them: registry/repository:tag, or registry/repository@digest. What is no re
       'docker.io/' + name) +
     (image.contains('@') ? image.substring(image.indexOf('@')) : named == name ? ':latest' : named.substring(name.size())))[0])[0])
 {{- end }}
+
+{{/* containerd's folder of a registry: it takes `host_port_` for `host:port`, which no key of a ConfigMap may be. */}}
+{{- define "slipstream.hostDirectory" -}}
+{{- regexReplaceAll ":([0-9]+)$" . "_${1}_" }}
+{{- end }}

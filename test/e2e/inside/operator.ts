@@ -9,6 +9,7 @@ import {
   BUSYBOX_IMAGE,
   createPod,
   openWorld,
+  OPERATOR_NAMESPACE,
   output,
   REGISTRY,
   removePod,
@@ -55,6 +56,14 @@ test('one object, and the next Pod starts from a verified Nydus image and finds 
   assert.equal(rewritten.split('\n')[0], original.trim());
   await removePod(world, 'rewritten');
   await removePod(world, 'original');
+});
+
+test("in the operator's Pod, slipstream warm needs nothing but the image and the namespace", async () => {
+  const inPod = ['--namespace', OPERATOR_NAMESPACE, 'exec', 'deploy/slipstream', '--'];
+  const warm = ['node', 'src/main.ts', 'warm', BUSYBOX_IMAGE, '--namespace', 'default'];
+  const { stdout, stderr } = await execute(toolPath('kubectl'), [...inPod, ...warm]);
+  assert.match(stderr, /New Pods run what AcceleratedImage default\/busybox has made of it/);
+  assert.match(stdout, /busybox:1-nydus@sha256:.*\n.*\n.*SEED PEER.*\n.* warm\n$/);
 });
 
 for (const format of ['RafsV5', 'Zran'] as const) {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { AcceleratedImage } from '../../../src/api/v1alpha1/acceleratedimage.ts';
+import { RUNTIME_HANDLER_ANNOTATION } from '../../../src/api/v1alpha1/labels.ts';
 import { loadKubeClient, type KubeClient } from '../../../src/kube/client.ts';
 import { isNotFound } from '../../../src/kube/errors.ts';
 import { acceleratedImages, leases, pods, type Pod } from '../../../src/kube/resources.ts';
@@ -57,19 +58,29 @@ export interface PodOptions {
   command?: string[];
   labels?: Record<string, string>;
   node?: string;
+  /** For an image that is an artifact already. */
+  runtimeClassName?: string;
+  /** What the Pod is given to end, 0 by default. */
+  graceSeconds?: number;
 }
 
 /** Creates a Pod as a user would, and gives it as it was admitted. */
 export async function createPod(
   { client }: World,
   name: string,
-  { image, command, labels, node }: PodOptions,
+  { image, command, labels, node, runtimeClassName, graceSeconds = 0 }: PodOptions,
 ): Promise<Pod> {
   return await client.create(pods, {
-    metadata: { namespace, name, ...(labels === undefined ? {} : { labels }) },
+    metadata: {
+      namespace,
+      name,
+      ...(labels === undefined ? {} : { labels }),
+      ...(runtimeClassName === undefined ? {} : { annotations: { [RUNTIME_HANDLER_ANNOTATION]: runtimeClassName } }),
+    },
     spec: {
       restartPolicy: 'Never',
-      terminationGracePeriodSeconds: 0,
+      ...(runtimeClassName === undefined ? {} : { runtimeClassName }),
+      terminationGracePeriodSeconds: graceSeconds,
       automountServiceAccountToken: false,
       ...(node === undefined ? {} : { nodeSelector: { 'kubernetes.io/hostname': node } }),
       containers: [{ name: 'main', image, ...(command === undefined ? {} : { command }) }],

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { loadKubeClient } from '../../../src/kube/client.ts';
+import { runtimeClasses } from '../../../src/kube/resources.ts';
+import { openCluster, type ClusterNode } from '../../../hack/cluster/cluster.ts';
+import { coldNode } from '../../../hack/cluster/cold.ts';
+import { peerPart } from '../../../hack/cluster/node.ts';
+import { convertDirectly } from '../../bench/convert-directly.ts';
+import { pushNoiseImage } from '../../support/noise-image.ts';
+import { createPod, output, REGISTRY, removePod, type World } from './world.ts';
+
+const OCI = `${REGISTRY}/nodes/noise:1`;
+const MEBIBYTES = 24;
+const SIZE = MEBIBYTES * 2 ** 20;
+/** Manifests, the tree of a Nydus image, and what the protocols add. */
+const LITTLE = SIZE / 4;
+
+let world: World;
+let node: ClusterNode;
+let nydus: string;
+
+before(async () => {
+  world = { cluster: await openCluster(), client: loadKubeClient({ userAgent: 'slipstream-e2e' }) };
+  const [first] = world.cluster.nodes;
+  assert.ok(first !== undefined);
+  node = first;
+  await world.client.create(runtimeClasses, { metadata: { name: 'nydus' }, handler: 'nydus' });
+  await pushNoiseImage(OCI, MEBIBYTES);
+  nydus = await convertDirectly(OCI, `${OCI}-nydus`);
+});
+
+after(() => world?.client.close());
+
+/** Has a Pod on the emptied node read all of an image; gives the bytes that the registry sent for it. */
+async function costOf(image: string, name: string): Promise<number> {
+  await coldNode(node);
+  const sent = await world.cluster.originBytes();
+  await createPod(world, name, {
+    image,
+    command: ['/bin/sh', '-c', 'cat /noise | wc -c'],
+    // With none, the object would go before the container, which the node cannot be emptied of then.
+    graceSeconds: 1,
+    ...(image === nydus ? { runtimeClassName: 'nydus' } : {}),
+  });
+  assert.equal(Number(await output(world, name)), SIZE);
+  await removePod(world, name);
+  return (await world.cluster.originBytes()) - sent;
+}
+
+for (const [puller, imageOf] of [
+  ['containerd', () => OCI],
+  ['nydusd', () => nydus],
+] as const) {
+  test(`what ${puller} reads comes through the node's peer, which needs the registry no second time`, async () => {
+    const first = await costOf(imageOf(), `${puller}-first`);
+    assert.ok(first >= SIZE, `${first} bytes`);
+    const second = await costOf(imageOf(), `${puller}-second`);
+    assert.ok(second < LITTLE, `${second} bytes`);
+  });
+}
+
+test('with the peer killed, new Pods start from the registry; with the peer back, through it again', async () => {
+  await world.cluster.control(peerPart(node.name), 'kill');
+  assert.ok((await costOf(OCI, 'oci-without')) >= SIZE);
+  assert.ok((await costOf(nydus, 'nydus-without')) >= SIZE);
+  await world.cluster.control(peerPart(node.name), 'start');
+  assert.ok((await costOf(OCI, 'oci-again')) < LITTLE);
+  assert.ok((await costOf(nydus, 'nydus-again')) < LITTLE);
+});
