@@ -14,17 +14,17 @@ export function holdProblem(
   { hold, admission }: Pick<Config, 'hold' | 'admission'>,
   releaserAlive: () => boolean,
 ): HoldProblem | undefined {
-  if (!hold.enabled) {
-    return {
-      reason: Reason.HoldDisabled,
-      message: "new Pods do not wait: set hold.enabled to true in the chart's values, or remove spec.hold",
-    };
-  }
   if (admission.mode === 'Policy') {
     return {
       reason: Reason.HoldNeedsWebhook,
       message:
         "new Pods do not wait: the API server itself rewrites them, and cannot know what is warm; set admission.mode to Webhook in the chart's values, or remove spec.hold",
+    };
+  }
+  if (!hold.enabled) {
+    return {
+      reason: Reason.HoldDisabled,
+      message: "new Pods do not wait: set hold.enabled to true in the chart's values, or remove spec.hold",
     };
   }
   return releaserAlive()
