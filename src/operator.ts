@@ -305,7 +305,7 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
     }),
   );
   const idle = new Set<unknown>(byPolicy ? [caches.certificates, caches.webhookConfigurations] : [caches.tables]);
-  const held = holding === undefined ? [] : [holding.releaser.pods];
+  const held = holding === undefined ? [] : [holding.pods];
   if (holding === undefined) {
     idle.add(caches.lease);
   } else {

@@ -6,10 +6,12 @@ import { systemClock } from '../../runtime/clock.ts';
 import { Manager } from '../../runtime/manager.ts';
 import { createHeartbeat } from './heartbeat.ts';
 import { holdMetrics } from './metrics.ts';
-import { createReleaser } from './releaser.ts';
+import { createReleaser, heldPods } from './releaser.ts';
 import { stopHolding } from './stop.ts';
 import { createSweeper } from './sweep.ts';
 
+/** An API server that hangs must not keep a worker from the next Pod for long. */
+const CALL_TIMEOUT_MS = 10_000;
 /** A Pod that is still held this long after its time says that the releaser does not do its work. */
 const OVERDUE_MS = 5000;
 
@@ -35,7 +37,7 @@ export async function runReleaseCommand(options: ReleaseOptions, signal: AbortSi
   const { namespace, identity, log, userAgent, kubeconfig } = options;
   const clock = systemClock;
   const lease = { namespace, name: options.lease };
-  const client = loadKubeClient({ kubeconfig, userAgent });
+  const client = loadKubeClient({ kubeconfig, userAgent, callTimeoutMs: CALL_TIMEOUT_MS });
   try {
     if (options.stop) {
       await stopHolding({ client, clock, log }, lease, signal);
@@ -43,8 +45,10 @@ export async function runReleaseCommand(options: ReleaseOptions, signal: AbortSi
     }
     const registry = createMetricsRegistry();
     const counters = holdMetrics(registry);
+    const pods = heldPods(client, clock, log);
     const releaser = createReleaser({
       client,
+      pods,
       clock,
       log,
       metrics: controllerMetrics(registry),
@@ -74,9 +78,8 @@ export async function runReleaseCommand(options: ReleaseOptions, signal: AbortSi
         log,
       }),
     );
-    const { pods, controller } = releaser;
     manager.add('cache', { name: pods.name, run: (s) => pods.run(s), ready: (s) => pods.waitForSync(s) });
-    manager.add('always', controller);
+    manager.add('always', releaser.controller);
     manager.add('always', createSweeper(client, clock, log));
     manager.add('always', createHeartbeat({ client, lease, identity, clock, log, failure }));
     await manager.start(signal);

@@ -15,7 +15,7 @@ import type { Informer } from '../../runtime/informer.ts';
 import { keyOf, type Key } from '../../runtime/object.ts';
 import { watchReleaser } from './liveness.ts';
 import type { HoldMetrics } from './metrics.ts';
-import { createReleaser, type Releaser } from './releaser.ts';
+import { createReleaser, heldPods, type Releaser } from './releaser.ts';
 
 export interface HoldingOptions {
   readonly client: KubeClient;
@@ -36,6 +36,7 @@ export interface HoldingOptions {
 export interface Holding {
   readonly index: HoldIndex;
   readonly releaserAlive: () => boolean;
+  readonly pods: Informer<Pod>;
   /** Lets Pods go on every replica, so that none depends on who leads. */
   readonly releaser: Releaser;
 }
@@ -48,8 +49,10 @@ export function createHolding(o: HoldingOptions): Holding {
     samples: (hpa) => o.histories.get(keyOf(hpa))?.samples() ?? [],
   });
   fillHoldIndex(index, policies);
+  const pods = heldPods(client, clock, log);
   const releaser = createReleaser({
     client,
+    pods,
     clock,
     log,
     metrics: o.controllerMetrics,
@@ -67,7 +70,7 @@ export function createHolding(o: HoldingOptions): Holding {
   });
   policies.onChange(({ object }) => releaser.lookAgain(object.metadata.namespace));
   autoscalers.onChange(({ object }) => releaser.lookAgain(object.metadata.namespace ?? ''));
-  return { index, releaserAlive: watchReleaser(o.lease, clock), releaser };
+  return { index, releaserAlive: watchReleaser(o.lease, clock), pods, releaser };
 }
 
 function timedOut(pod: Pod): string {

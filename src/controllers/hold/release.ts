@@ -3,6 +3,9 @@ import type { KubeClient } from '../../kube/client.ts';
 import { isConflict, isNotFound, KubeError } from '../../kube/errors.ts';
 import { pods, type Pod } from '../../kube/resources.ts';
 
+/** What releasing needs of a client. */
+export type PodClient = Pick<KubeClient, 'get' | 'patch'>;
+
 /** Others may take gates from the same Pod at the same time: ours is then elsewhere, or gone. */
 const TRIES = 5;
 
@@ -11,7 +14,7 @@ const TRIES = 5;
  * @returns whether it was this call that took it
  * @throws what the API server refuses otherwise: to be tried again
  */
-export async function releasePod(client: KubeClient, pod: Pod, signal: AbortSignal): Promise<boolean> {
+export async function releasePod(client: PodClient, pod: Pod, signal: AbortSignal): Promise<boolean> {
   const { name, namespace, uid } = pod.metadata;
   let current = pod;
   for (let tries = TRIES; ; tries--) {
@@ -43,7 +46,7 @@ function isOutdated(error: unknown): boolean {
   return isConflict(error) || (error instanceof KubeError && error.code === 422);
 }
 
-async function read(client: KubeClient, { metadata }: Pod, signal: AbortSignal): Promise<Pod | undefined> {
+async function read(client: PodClient, { metadata }: Pod, signal: AbortSignal): Promise<Pod | undefined> {
   try {
     return await client.get(pods, { namespace: metadata.namespace, name: metadata.name }, signal);
   } catch (error) {

@@ -8,18 +8,20 @@ import type { Clock } from '../../runtime/clock.ts';
 import { Controller, type ControllerMetrics, type Outcome } from '../../runtime/controller.ts';
 import { Informer } from '../../runtime/informer.ts';
 import { keyOf, type Key } from '../../runtime/object.ts';
-import { releasePod } from './release.ts';
+import { releasePod, type PodClient } from './release.ts';
 
 /** Pods that are released at the same time. */
 const WORKERS = 16;
-/** Whatever the API server says, a Pod that is to go on is tried again within two seconds. */
-const BACKOFF = { baseDelay: 50, maxDelay: 2000 };
+/** Whatever the API server says, a Pod that is to go on is tried again within two seconds, however many there are. */
+const BACKOFF = { baseDelay: 50, maxDelay: 2000, qps: 500, burst: 1000 };
 /** How often one that waits is judged again while nothing changes: some of what it waits for passes with time. */
 const LOOK_AGAIN_MS = 1000;
 
 /** What a releaser is made of. */
 export interface ReleaserOptions {
-  readonly client: KubeClient;
+  readonly client: PodClient;
+  /** See {@link heldPods}. */
+  readonly pods: Informer<Pod>;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics?: ControllerMetrics;
@@ -33,7 +35,6 @@ export interface ReleaserOptions {
 
 /** Lets the Pods go that wait at our gate: each when its time is up, whatever happens, or earlier for a reason. */
 export interface Releaser {
-  readonly pods: Informer<Pod>;
   readonly controller: Controller;
   /** Has the Pods of a namespace judged again. */
   lookAgain(namespace: string): void;
@@ -41,15 +42,15 @@ export interface Releaser {
   overdue(ms: number): readonly Pod[];
 }
 
+/** The Pods that wait, and those whose label says that they did: what a releaser looks at. */
+export function heldPods(client: KubeClient, clock: Clock, log: Logger): Informer<Pod> {
+  const selected = listWatch(client, pods, { labelSelector: HOLD_LABEL });
+  return new Informer({ name: 'held pods', listWatch: selected, clock, log });
+}
+
 /** Makes a {@link Releaser}. Any number of them may work side by side: who comes second finds nothing to do. */
 export function createReleaser(o: ReleaserOptions): Releaser {
-  const { client, clock, log } = o;
-  const informer = new Informer({
-    name: 'held pods',
-    listWatch: listWatch(client, pods, { labelSelector: HOLD_LABEL }),
-    clock,
-    log,
-  });
+  const { client, pods: informer, clock, log } = o;
   /** When each Pod that waits was first seen, by the clock that does not jump. */
   const seen = new Map<Key, number>();
   const controller = new Controller({
@@ -98,7 +99,6 @@ export function createReleaser(o: ReleaserOptions): Releaser {
   }
 
   return {
-    pods: informer,
     controller,
     lookAgain(namespace) {
       for (const pod of informer.store.listNamespace(namespace)) {
