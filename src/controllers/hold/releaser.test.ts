@@ -97,19 +97,19 @@ test('a clock that is set back has no Pod wait longer', async (t) => {
 });
 
 test('a Pod goes on within a second of there being nothing to wait for', async (t) => {
-  let reason: ReleaseReason | undefined;
-  const fixture = await start(t, { judge: () => reason });
+  const verdict: { reason?: ReleaseReason } = {};
+  const fixture = await start(t, { judge: () => verdict.reason });
   await fixture.clock.advance(3000);
   assert.equal(gates(fixture), 1);
-  reason = ReleaseReason.Warm;
+  verdict.reason = ReleaseReason.Warm;
   await fixture.clock.advance(1000);
   assert.deepEqual(fixture.released, ['Warm 4']);
 });
 
 test('a Pod goes on at once when a change says so', async (t) => {
-  let reason: ReleaseReason | undefined;
-  const fixture = await start(t, { judge: () => reason });
-  reason = ReleaseReason.NotAsked;
+  const verdict: { reason?: ReleaseReason } = {};
+  const fixture = await start(t, { judge: () => verdict.reason });
+  verdict.reason = ReleaseReason.NotAsked;
   fixture.releaser.lookAgain('team-a');
   await fixture.clock.advance(0);
   assert.deepEqual(fixture.released, ['NotAsked 0']);
