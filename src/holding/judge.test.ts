@@ -101,6 +101,10 @@ const CASES: Record<string, Case> = {
     pod: owned('ReplicaSet', 'web', { 'pod-template-hash': '5d4f' }),
     expected: 'NotAsked',
   },
+  'a Pod of a ReplicaSet that ends like another template does not wait': {
+    pod: owned('ReplicaSet', 'web-0000', { 'pod-template-hash': '5d4f' }),
+    expected: 'NotAsked',
+  },
   'a Pod of a DaemonSet does not wait': {
     policy: { status: { target: 'DaemonSet/web' } },
     pod: owned('DaemonSet', 'web'),
@@ -120,7 +124,9 @@ const CASES: Record<string, Case> = {
 };
 
 describe('whether a Pod waits', () => {
-  for (const [name, { policy, pod, replicas: [current, desired] = [1, 1], expected = '10s' }] of Object.entries(CASES)) {
+  for (const [name, { policy, pod, replicas: [current, desired] = [1, 1], expected = '10s' }] of Object.entries(
+    CASES,
+  )) {
     test(name, () => {
       const index = holdIndexOf([holdingPolicy(policy)], autoscaler(current, desired));
       const verdict = judge(subjectOf(deploymentPod(pod), 'team-a'), index, NOW);

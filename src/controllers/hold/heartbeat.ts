@@ -10,7 +10,7 @@ import type { Runnable } from '../../runtime/manager.ts';
 export const HEARTBEAT_MS = 5000;
 
 export interface HeartbeatOptions {
-  readonly client: KubeClient;
+  readonly client: Pick<KubeClient, 'create' | 'patch'>;
   readonly lease: ObjectRef;
   /** What tells this releaser from others, for people. */
   readonly identity: string;
