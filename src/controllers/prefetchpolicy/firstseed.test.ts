@@ -4,7 +4,7 @@ import { FakeClock } from '../../../test/support/fake-clock.ts';
 import { holdingPolicy } from '../../../test/support/holding.ts';
 import { NOW } from '../../../test/support/rewriting.ts';
 import { recordFirstSeeds, type FirstSeeds } from './firstseed.ts';
-import type { PlannedImage } from './plan.ts';
+import type { PlannedImage } from '../../warming/plan.ts';
 
 const [known] = holdingPolicy().status?.images ?? [];
 const blob = { registry: 'r', repository: 'web', digest: 'd', size: 1, url: 'http://r' };
