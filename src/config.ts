@@ -114,6 +114,14 @@ export const Config = z.strictObject({
       mode: z.enum(['Webhook', 'Policy']).default('Webhook'),
     })
     .prefault({}),
+  hold: z
+    .strictObject({
+      /** Whether Pods may be held, which needs a releaser beside the operator and the right to patch Pods. */
+      enabled: z.boolean().default(false),
+      /** Lease in the operator's namespace that the releaser renews. */
+      lease: z.string().min(1).default('slipstream-release'),
+    })
+    .prefault({}),
   rewriting: z
     .strictObject({
       /** Kinds of Pod owners, as `Kind.group`, that do not mind a changed image, beside the built-in workloads. */

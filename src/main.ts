@@ -55,6 +55,29 @@ function program(signal: AbortSignal): Command {
       await runOperator({ ...flags, config, userAgent: USER_AGENT, log }, signal);
     });
   root
+    .command('release')
+    .description(
+      'let Pods go that a PrefetchPolicy has had wait as long as they may, whatever state the operator is in',
+    )
+    .addOption(
+      new Option('--namespace <name>', "the operator's own namespace").env('POD_NAMESPACE').makeOptionMandatory(),
+    )
+    .addOption(
+      new Option('--identity <name>', 'what tells this releaser from others').env('POD_NAME').default(hostname()),
+    )
+    .option(
+      '--kubeconfig <path>',
+      'kubeconfig file; without it the one of the environment, or the ServiceAccount of the Pod',
+    )
+    .option('--lease <name>', 'Lease that says that it is alive, in that namespace', 'slipstream-release')
+    .option('--health-port <port>', 'port of health probes and metrics', Number, 8080)
+    .option('--stop', 'turn holding off, let every Pod go, and end', false)
+    .action(async (flags: ReleaseFlags) => {
+      const { runReleaseCommand } = await import('./controllers/hold/command.ts');
+      const log = createLogger({ level: root.opts<GlobalFlags>().logLevel });
+      await runReleaseCommand({ ...flags, userAgent: USER_AGENT, log }, signal);
+    });
+  root
     .command('convert')
     .description('convert one image; the worker of a conversion Job')
     .requiredOption('--request <json>', 'what to convert, and how')
@@ -256,6 +279,15 @@ interface ControllerFlags {
   service: string;
   webhookConfiguration: string;
   certificateSecret: string;
+}
+
+interface ReleaseFlags {
+  namespace: string;
+  identity: string;
+  kubeconfig?: string;
+  lease: string;
+  healthPort: number;
+  stop: boolean;
 }
 
 interface ConvertFlags {

@@ -8,8 +8,11 @@ import { rewriteConfig, type Config } from './config.ts';
 import { keysForJob, keysForPod, reconcileAcceleratedImage } from './controllers/acceleratedimage/controller.ts';
 import { EVERY_TABLE, reconcileRewriteTable, removeRewriteTables } from './controllers/admissionpolicy/controller.ts';
 import { clusterChanges, tablesForImage, tablesOf } from './controllers/admissionpolicy/triggers.ts';
+import { createHolding } from './controllers/hold/holding.ts';
+import { holdMetrics } from './controllers/hold/metrics.ts';
 import { reconcileNode } from './controllers/node/controller.ts';
 import { keysForAutoscaler, reconcilePrefetchPolicy } from './controllers/prefetchpolicy/controller.ts';
+import { holdProblem } from './controllers/prefetchpolicy/hold.ts';
 import { prefetchMetrics } from './controllers/prefetchpolicy/metrics.ts';
 import { keysForNode } from './controllers/prefetchpolicy/newnode.ts';
 import { keysForArtifact } from './controllers/prefetchpolicy/newversion.ts';
@@ -26,6 +29,7 @@ import {
   acceleratedImages,
   horizontalPodAutoscalers,
   jobs,
+  leases,
   namespaces,
   nodes,
   pods,
@@ -53,6 +57,7 @@ import { createProviders } from './warming/providers.ts';
 import { CERTIFICATES_KEY, reconcileCertificates } from './webhook/certificates/reconcile.ts';
 import { serveCertificate } from './webhook/certificates/serve.ts';
 import { prometheusMetrics } from './webhook/metrics.ts';
+import { createHold } from './webhook/hold.ts';
 import { createReviewer } from './webhook/mutate.ts';
 import { ADMISSION, ADMISSION_BUDGET, createNotifier } from './webhook/notify.ts';
 import { createWebhookServer } from './webhook/server.ts';
@@ -100,6 +105,21 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
   const events = new EventRecorder({ client, clock, log, instance: options.identity });
   const shared = { client, registry, config, operatorNamespace: namespace, clock };
   const controllerOptions = { clock, log, metrics: controllerMetrics(metrics) };
+  const byPolicy = config.admission.mode === 'Policy';
+  const holds = holdMetrics(metrics);
+  const holding =
+    config.hold.enabled && !byPolicy
+      ? createHolding({
+          ...caches,
+          client,
+          clock,
+          log,
+          histories,
+          events,
+          metrics: holds,
+          controllerMetrics: controllerOptions.metrics,
+        })
+      : undefined;
 
   const imageController = new Controller({
     ...controllerOptions,
@@ -151,6 +171,7 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
     ),
     events,
     metrics: prefetchMetrics(metrics, () => caches.policies.store.list()),
+    holdProblem: () => holdProblem(config, () => holding?.releaserAlive() === true),
   };
   enqueueSpecChanges(caches.policies, policyController);
   caches.autoscalers.onChange(({ object }) =>
@@ -205,8 +226,17 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
     budget: ADMISSION_BUDGET,
   });
   const notify = createNotifier(admissions);
+  const hold = holding && createHold({ index: holding.index, namespaces: index, releaserAlive: holding.releaserAlive });
   const webhook = createWebhookServer({
-    review: createReviewer({ index, clock, metrics: prometheusMetrics(metrics), log, notify }),
+    review: createReviewer({
+      index,
+      clock,
+      metrics: prometheusMetrics(metrics),
+      log,
+      notify,
+      hold,
+      held: () => holds.held(),
+    }),
     clock,
     log,
     port: options.webhookPort,
@@ -231,7 +261,6 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
   caches.certificates.onChange(() => certificateController.enqueue(CERTIFICATES_KEY));
   caches.webhookConfigurations.onChange(() => certificateController.enqueue(CERTIFICATES_KEY));
 
-  const byPolicy = config.admission.mode === 'Policy';
   const tableController = new Controller({
     ...controllerOptions,
     name: 'rewritetable',
@@ -276,7 +305,13 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
     }),
   );
   const idle = new Set<unknown>(byPolicy ? [caches.certificates, caches.webhookConfigurations] : [caches.tables]);
-  for (const informer of Object.values(caches).filter((each) => !idle.has(each))) {
+  const held = holding === undefined ? [] : [holding.pods];
+  if (holding === undefined) {
+    idle.add(caches.lease);
+  } else {
+    manager.add('always', holding.releaser.controller);
+  }
+  for (const informer of [...Object.values(caches).filter((each) => !idle.has(each)), ...held]) {
     manager.add('cache', { name: informer.name, run: (s) => informer.run(s), ready: (s) => informer.waitForSync(s) });
   }
   for (const runnable of [imageController, policyController, nodeController, tableController, scaleOuts]) {
@@ -302,7 +337,7 @@ type Caches = ReturnType<typeof createCaches>;
 /** Everything that is watched in one mode of admission or the other. Pods and Jobs are watched by label: never all of the cluster's. */
 function createCaches(
   client: KubeClient,
-  { namespace, certificateSecret, webhookConfiguration, log }: OperatorOptions,
+  { config, namespace, certificateSecret, webhookConfiguration, log }: OperatorOptions,
 ) {
   function informer<T extends KubeObject>(resource: Resource<T>, selectors: Selectors = {}): Informer<T> {
     return new Informer({
@@ -323,6 +358,7 @@ function createCaches(
     pods: informer(pods, { labelSelector: `${MANAGED_BY_LABEL}=${MANAGED_BY}` }),
     tables: informer(rewriteTables),
     certificates: informer(secrets, { namespace, fieldSelector: `metadata.name=${certificateSecret}` }),
+    lease: informer(leases, { namespace, fieldSelector: `metadata.name=${config.hold.lease}` }),
     webhookConfigurations: informer(mutatingWebhookConfigurations, {
       fieldSelector: `metadata.name=${webhookConfiguration}`,
     }),

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   AcceleratedImageReason,
+  HOLDING,
   PrefetchPolicyReason,
   READY,
   RECONCILING,
@@ -30,7 +31,7 @@ export interface ConditionDocs {
 export async function conditionDocs(): Promise<ConditionDocs> {
   const source = await readFile(CONDITIONS, 'utf8');
   return {
-    types: [READY, RECONCILING, STALLED, REPLICATED, WARM].map((value) =>
+    types: [READY, RECONCILING, STALLED, REPLICATED, WARM, HOLDING].map((value) =>
       documented(source, `export const [A-Z]+ = '${value}'`, value),
     ),
     reasons: {

@@ -3,6 +3,7 @@ import { decide, decideEphemeral, type Decision } from '../rewriting/decide.ts';
 import type { RewriteIndex } from '../rewriting/index.ts';
 import { ephemeralPatchOf, patchOf, type Operation } from '../rewriting/patch.ts';
 import type { Clock } from '../runtime/clock.ts';
+import type { Hold } from './hold.ts';
 import type { AdmissionMetrics, AdmissionOutcome } from './metrics.ts';
 import type { Notify } from './notify.ts';
 import { allow, parseReview, type AdmissionRequest, type AdmissionResponse } from './review.ts';
@@ -15,6 +16,10 @@ export interface ReviewerOptions {
   readonly log: Logger;
   /** Told of each decision about a new Pod, once the answer is made; not of dry runs. */
   readonly notify: Notify;
+  /** What has new Pods wait; without it none does. */
+  readonly hold?: Hold | undefined;
+  /** Told of each new Pod that is to wait; not of dry runs. */
+  readonly held?: (() => void) | undefined;
 }
 
 /** The body of an AdmissionReview → the answer; undefined where not even a uid could be read. */
@@ -39,7 +44,23 @@ interface Answer {
  * Makes the handler of admission requests: no I/O, total, and never a refusal. Whatever goes wrong, the answer is an allowed
  * one without a patch, so that no Pod fails to be created because of it.
  */
-export function createReviewer({ index, clock, metrics, log, notify }: ReviewerOptions): Reviewer {
+export function createReviewer({ index, clock, metrics, log, notify, hold, held }: ReviewerOptions): Reviewer {
+  /** A Pod whose hold cannot be decided does not wait, and is rewritten all the same. */
+  const gate = ({ decision }: Answer, request: AdmissionRequest, now: Date): readonly Operation[] => {
+    if (hold === undefined || decision === undefined || request.operation !== 'CREATE') {
+      return [];
+    }
+    try {
+      const operations = hold(request.object, decision, request.namespace ?? '', now);
+      if (operations.length > 0 && request.dryRun !== true) {
+        held?.();
+      }
+      return operations;
+    } catch (error) {
+      log.error({ err: error, ...placeOf(request) }, 'cannot tell whether a Pod is to wait; it does not');
+      return [];
+    }
+  };
   /** The answer stands, whatever becomes of this. */
   const tell = (decision: Decision, request: AdmissionRequest): void => {
     try {
@@ -59,8 +80,10 @@ export function createReviewer({ index, clock, metrics, log, notify }: ReviewerO
       return uid === undefined ? undefined : allow(uid);
     }
     try {
-      const { decision, patch } = answer(request, index, clock.now());
-      const response = allow(request.uid, patch);
+      const now = clock.now();
+      const answered = answer(request, index, now);
+      const { decision, patch } = answered;
+      const response = allow(request.uid, [...patch, ...gate(answered, request, now)]);
       observe(
         decision?.reason === 'Rewritten' ? 'rewritten' : 'skipped',
         decision?.reason ?? AdmissionReason.NotHandled,

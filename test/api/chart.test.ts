@@ -163,6 +163,53 @@ describe('the chart, rendered', () => {
     assert.doesNotMatch(manifest, /name: webhook|port: webhook|mutatingwebhookconfigurations|\[secrets\]/);
   });
 
+  test('nothing of holding is there unless it is enabled, and then nobody has a right that it does not need', async () => {
+    for (const values of [VALUES.small, VALUES.full, VALUES.policy]) {
+      const manifest = await template(values, ...(values === VALUES.policy ? ['hold.enabled=true'] : []));
+      assert.deepEqual(
+        objects(manifest).filter(({ metadata }) => /-(release|release-stop|gate)$/.test(metadata.name)),
+        [],
+      );
+      for (const role of objects(manifest).filter(({ kind }) => kind === 'ClusterRole')) {
+        assert.ok(!JSON.stringify(role['rules']).includes('"pods"],"verbs":["patch"]'));
+      }
+    }
+    const rendered = objects(await template(VALUES.hold));
+    const kinds = rendered.filter(({ metadata }) => metadata.name === 'slipstream-release').map(({ kind }) => kind);
+    assert.deepEqual(kinds.toSorted(), [
+      'ClusterRole',
+      'ClusterRoleBinding',
+      'Deployment',
+      'NetworkPolicy',
+      'PodDisruptionBudget',
+      'Role',
+      'RoleBinding',
+      'ServiceAccount',
+    ]);
+    assert.equal((await config(VALUES.hold)).hold.enabled, true);
+  });
+
+  test("the releaser's Pods are not those of the operator, whose Service must not find them", async () => {
+    const Labelled = z.looseObject({
+      spec: z.looseObject({
+        selector: z.looseObject({ matchLabels: z.record(z.string(), z.string()) }),
+        template: z.looseObject({ metadata: z.looseObject({ labels: z.record(z.string(), z.string()) }) }),
+      }),
+    });
+    const deployments = objects(await template(VALUES.hold)).filter(({ kind }) => kind === 'Deployment');
+    const [operator, releaser] = deployments.map((each) => Labelled.parse(each).spec);
+    const selected = Object.entries(operator?.selector.matchLabels ?? {});
+    assert.ok(selected.some(([key, value]) => releaser?.template.metadata.labels[key] !== value));
+  });
+
+  test('an uninstallation lets every Pod go before it takes away who could', async () => {
+    const job = only(objects(await template(VALUES.hold)), 'Job');
+    assert.equal(job.metadata.annotations?.['helm.sh/hook'], 'pre-delete');
+    const { spec } = Template.parse(job).spec.template;
+    assert.match(JSON.stringify(spec), /"release","--lease=slipstream-release","--stop"/);
+    assert.match(JSON.stringify(spec), /"serviceAccountName":"slipstream-release"/);
+  });
+
   test('the mode Policy is refused where Kubernetes has no stable MutatingAdmissionPolicies', async () => {
     const old = helm('template', 'x', CHART, '--values', VALUES.policy, '--kube-version', '1.35.4');
     await assert.rejects(old, /admission\.mode Policy needs Kubernetes 1\.36 or later/);
@@ -193,13 +240,14 @@ describe('the chart, rendered', () => {
 
   test('docs/security.md lists every right of the operator, and no other', async () => {
     const Rules = z.looseObject({ rules: z.array(z.record(z.string(), z.array(z.string()))) });
-    const modes = await Promise.all([template(VALUES.full), template(VALUES.policy)]);
+    const modes = await Promise.all([VALUES.full, VALUES.policy, VALUES.hold].map((values) => template(values)));
     const rights = modes
       .flatMap((manifest) => objects(manifest))
       .filter((role) => role.kind.endsWith('Role') && !isForPeople(role))
       .flatMap((role) => {
         const own = role.metadata.namespace === NAMESPACE ? 'own' : 'named';
-        const where = role.kind === 'ClusterRole' ? 'cluster' : own;
+        const who = role.metadata.name.endsWith('-release') ? 'releaser, ' : '';
+        const where = `${who}${role.kind === 'ClusterRole' ? 'cluster' : own}`;
         return Rules.parse(role).rules.flatMap(({ apiGroups = [], resources = [], verbs = [] }) =>
           apiGroups.flatMap((group) =>
             resources.map((resource) => {
@@ -212,9 +260,9 @@ describe('the chart, rendered', () => {
       })
       .flat();
     const text = await readFile(join(CHART, '../../docs/security.md'), 'utf8');
-    const documented = [...text.matchAll(/^\| (cluster|own|named) \| `(.+?)` \| ([a-z ]+) \| .+ \|$/gm)].flatMap(
-      ([, where, resource, verbs = '']) => verbs.split(' ').map((verb) => `${where} ${resource} ${verb}`),
-    );
+    const documented = [
+      ...text.matchAll(/^\| ((?:releaser, )?(?:cluster|own|named)) \| `(.+?)` \| ([a-z ]+) \| .+ \|$/gm),
+    ].flatMap(([, where, resource, verbs = '']) => verbs.split(' ').map((verb) => `${where} ${resource} ${verb}`));
     assert.deepEqual([...new Set(documented)].toSorted(), [...new Set(rights)].toSorted());
   });
 
@@ -266,9 +314,15 @@ describe('the chart on a real API server', () => {
     });
   }
 
-  test("the operator's Pods meet the Pod Security level `restricted`", async () => {
-    const rendered: Rendered[] = objects(await template(VALUES.full));
-    const { template: pod } = Template.parse(only(rendered, 'Deployment')).spec;
+  test('the Pods of the operator and of the releaser meet the Pod Security level `restricted`', async () => {
+    const rendered: Rendered[] = objects(await template(VALUES.hold));
+    for (const workload of rendered.filter(({ kind }) => kind === 'Deployment' || kind === 'Job')) {
+      const { template: own } = Template.parse(workload).spec;
+      const body = { ...own, metadata: { name: 'own' } };
+      await client.raw('POST', `/api/v1/namespaces/${NAMESPACE}/pods`, { query: { dryRun: 'All' }, body });
+    }
+    const full: Rendered[] = objects(await template(VALUES.full));
+    const { template: pod } = Template.parse(only(full, 'Deployment')).spec;
     const body = { ...pod, metadata: { name: 'operator' } };
     await client.raw('POST', `/api/v1/namespaces/${NAMESPACE}/pods`, { query: { dryRun: 'All' }, body });
     const broken = { ...body, spec: { ...body.spec, securityContext: {} } };

@@ -10,11 +10,12 @@ export const CHART = fileURLToPath(new URL('../../charts/slipstream', import.met
 export const NAMESPACE = 'slipstream-system';
 export const RELEASE = 'slipstream';
 
-/** The values files of the chart's ci/ folder: the smallest, every optional part on, and the other mode of admission. */
+/** The values files of the chart's ci/ folder: the smallest, every optional part on but one, the other mode of admission, and holding. */
 export const VALUES = {
   small: `${CHART}/ci/values.yaml`,
   full: `${CHART}/ci/full-values.yaml`,
   policy: `${CHART}/ci/policy-values.yaml`,
+  hold: `${CHART}/ci/hold-values.yaml`,
 };
 
 /** A rendered object. */

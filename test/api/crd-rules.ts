@@ -255,6 +255,24 @@ export const prefetchPolicyRules: Rule[] = [
     accepted: { limits: { cooldown: '0s' } },
   },
   {
+    name: 'a Pod is held for a second at least',
+    refused: { hold: { maxDuration: '900ms' } },
+    message: 'spec.hold.maxDuration: Invalid value: "900ms": maxDuration must be between 1s and 5m',
+    accepted: { hold: { maxDuration: '1s' } },
+  },
+  {
+    name: 'a Pod is held for five minutes at most',
+    refused: { hold: { maxDuration: '5m1s' } },
+    message: 'spec.hold.maxDuration: Invalid value: "5m1s": maxDuration must be between 1s and 5m',
+    accepted: { hold: { maxDuration: '5m' } },
+  },
+  {
+    name: 'a hold says how long it is at most',
+    refused: { hold: {} },
+    message: 'spec.hold.maxDuration: Required value',
+    accepted: { hold: null },
+  },
+  {
     name: 'a mode is one of two',
     refused: { mode: 'Off' },
     message: 'spec.mode: Unsupported value: "Off": supported values: "Warm", "DryRun"',

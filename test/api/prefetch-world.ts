@@ -92,6 +92,7 @@ export async function startPrefetchWorld(): Promise<PrefetchWorld> {
       status: new StatusWriter<PrefetchPolicy, NonNullable<PrefetchPolicy['status']>>(client, prefetchPolicies, 'test'),
       events: new EventRecorder({ client, clock, log, instance: 'test' }),
       metrics: counters,
+      holdProblem: () => undefined,
     };
   }
 

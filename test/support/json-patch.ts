@@ -1,10 +1,12 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Test } from '../../src/holding/gate.ts';
 import type { Operation } from '../../src/rewriting/patch.ts';
 
 /**
  * A copy of `document` with a JSON Patch (RFC 6902) applied, as strict as the API server: throws where a path leads nowhere.
- * Knows the operations that admission uses: `add`, `replace` and `remove`.
+ * Knows the operations that are used: `add`, `replace`, `remove` and `test`.
  */
-export function applyPatch<T>(document: T, patch: readonly Operation[]): T {
+export function applyPatch<T>(document: T, patch: readonly (Operation | Test)[]): T {
   const copy: unknown = structuredClone(document);
   for (const operation of patch) {
     const { op, path } = operation;
@@ -20,8 +22,18 @@ export function applyPatch<T>(document: T, patch: readonly Operation[]): T {
     if (op !== 'add') {
       child(parent, last, path);
     }
+    if (operation.op === 'test') {
+      if (!isDeepStrictEqual(child(parent, last, path), operation.value)) {
+        throw new Error(`${path} is not ${JSON.stringify(operation.value)}`);
+      }
+      continue;
+    }
     if (operation.op === 'remove') {
-      Reflect.deleteProperty(parent, last);
+      if (Array.isArray(parent)) {
+        parent.splice(indexOf(parent, last, path), 1);
+      } else {
+        Reflect.deleteProperty(parent, last);
+      }
       continue;
     }
     const { value } = operation;

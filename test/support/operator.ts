@@ -22,6 +22,8 @@ export interface RunningOperator extends AsyncDisposable {
   webhookPort: number;
   /** Where it serves health and metrics on 127.0.0.1. */
   healthPort: number;
+  /** Tells the operator to end; its controllers end at once, its webhook serves on for a while. */
+  stop(): void;
   /** Lines that it has logged, to look at when a test fails. */
   lines: string[];
 }
@@ -70,6 +72,7 @@ export async function startOperator(settings: Partial<Record<keyof Config, unkno
     webhookPort,
     healthPort,
     lines,
+    stop: () => stop.abort(),
     async [Symbol.asyncDispose]() {
       stop.abort();
       try {

@@ -41,6 +41,65 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- printf "%s-webhook" (include "slipstream.fullname" .) }}
 {{- end }}
 
+{{/* Whether Pods may be held; empty if not. */}}
+{{- define "slipstream.holds" -}}
+{{- if and .Values.hold.enabled (eq .Values.admission.mode "Webhook") }}true{{ end }}
+{{- end }}
+
+{{/* Name of everything that belongs to the releaser, and of its Lease. */}}
+{{- define "slipstream.releaser" -}}
+{{- printf "%s-release" (include "slipstream.fullname" .) }}
+{{- end }}
+
+{{/* Not those of the operator's Pods, which its Service must not find. */}}
+{{- define "slipstream.releaserLabels" -}}
+app.kubernetes.io/name: {{ printf "%s-release" (include "slipstream.name" . | trunc 55) }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{/* What every Pod of the releaser has in common: where and as whom it runs. */}}
+{{- define "slipstream.releaserPod" -}}
+serviceAccountName: {{ include "slipstream.releaser" . }}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 65532
+  runAsGroup: 65532
+  seccompProfile: { type: RuntimeDefault }
+{{- end }}
+
+{{- define "slipstream.releaserContainer" -}}
+name: release
+image: {{ include "slipstream.image" . }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+env:
+  - name: POD_NAME
+    valueFrom: { fieldRef: { fieldPath: metadata.name } }
+  - name: POD_NAMESPACE
+    valueFrom: { fieldRef: { fieldPath: metadata.namespace } }
+  - { name: NODE_OPTIONS, value: --max-semi-space-size=2 }
+  - name: LOG_LEVEL
+    value: {{ .Values.logLevel }}
+{{- with .Values.hold.resources }}
+resources: {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: { drop: [ALL] }
+{{- end }}
+
 {{/* Who every Role and ClusterRole of the chart is bound to. */}}
 {{- define "slipstream.subjects" -}}
 - kind: ServiceAccount

@@ -16,6 +16,11 @@ export const STALLED = 'Stalled';
 export const REPLICATED = 'Replicated';
 /** PrefetchPolicy only. Normal-true: every blob that the next Pods will read was read back from the seed peers. */
 export const WARM = 'Warm';
+/**
+ * PrefetchPolicy with `spec.hold` only. Normal-true: new Pods can be held, as there are others than the operator to release them.
+ * Ready does not depend on it.
+ */
+export const HOLDING = 'Holding';
 
 /** Why a condition of an AcceleratedImage is what it is. */
 export const AcceleratedImageReason = {
@@ -127,6 +132,14 @@ export const PrefetchPolicyReason = {
   ProviderRejected: 'ProviderRejected',
   /** Ready=False: a blob could not be warmed, or not in time; the message says how far it came and what was last in the way. */
   WarmFailed: 'WarmFailed',
+  /** Holding=True: the releaser is alive, so that Pods may be held. */
+  ReleaserAlive: 'ReleaserAlive',
+  /** Holding=False: nobody is held, as the releaser has not renewed its Lease lately. */
+  ReleaserMissing: 'ReleaserMissing',
+  /** Holding=False: the chart's value `hold.enabled` is false. */
+  HoldDisabled: 'HoldDisabled',
+  /** Holding=False: `admission.mode` is Policy, which cannot hold. */
+  HoldNeedsWebhook: 'HoldNeedsWebhook',
   /** Ready=False: an image of the target could not be resolved in its registry. */
   ImageUnresolvable: 'ImageUnresolvable',
 } as const;

@@ -13,6 +13,15 @@ export const REWRITE_ANNOTATION = `${GROUP}/rewrite`;
 /** On a Pod: JSON object, container name → the reference it had before the rewrite. */
 export const ORIGINAL_IMAGES_ANNOTATION = `${GROUP}/original-images`;
 
+/** Scheduling gate (KEP-3521) of a Pod that waits until its images are warm. */
+export const HOLD_GATE = `${GROUP}/hold`;
+
+/** On a Pod with that gate, and by it found: the longest time that it waits, a Go duration from its creation. */
+export const HOLD_LABEL = `${GROUP}/hold`;
+
+/** The longest time that a Pod waits, whatever its label says: the upper bound of `spec.hold.maxDuration`, in milliseconds. */
+export const LONGEST_HOLD_MS = 300_000;
+
 /** On a conversion Job and its Pods: the hash that identifies the conversion. */
 export const CONVERSION_LABEL = `${GROUP}/conversion`;
 

@@ -67,6 +67,14 @@ const Forecast = z.object({
 });
 export type Forecast = z.infer<typeof Forecast>;
 
+const Hold = z.object({
+  maxDuration: durationBetween('maxDuration', '1s', '5m').meta({
+    description:
+      'Longest time that a new Pod waits, from its creation, as a Go duration. Then it is scheduled in any case.',
+  }),
+});
+export type Hold = z.infer<typeof Hold>;
+
 export const PrefetchPolicySpec = z
   .object({
     scaleTargetRef: ScaleTargetRef.optional().meta({
@@ -138,6 +146,10 @@ export const PrefetchPolicySpec = z
       })
       .prefault({})
       .meta({ description: 'What keeps warming from becoming a storm.' }),
+    hold: Hold.optional().meta({
+      description:
+        "New Pods of the target wait at a scheduling gate while their images are being warmed, until one seed peer has them. Absent: they never wait. Needs hold.enabled in the chart's values.",
+    }),
     mode: z
       .enum(['Warm', 'DryRun'])
       .default('Warm')
@@ -181,6 +193,9 @@ export const WarmImage = z.object({
   seeds: z.array(WarmSeed).max(NAMED_SEEDS).optional().meta({
     description: 'What each seed peer has of it; of many, the first 32, those that lack something before the others.',
     'x-kubernetes-list-type': 'atomic',
+  }),
+  firstSeedAt: Time.optional().meta({
+    description: 'While it is Warming: when one seed peer had all its blobs, so that Pods that were held go on.',
   }),
   verifiedAt: Time.optional().meta({ description: 'When all its blobs were last read back from the seed peers.' }),
   reason: z.string().max(64).optional().meta({ description: 'Why it is not warm, CamelCase.' }),

@@ -12,6 +12,7 @@ import { concerns } from '../../scaleout/concerns.ts';
 import { parseDuration } from '../duration.ts';
 import { ReconcileError, stalled } from '../reconcile-error.ts';
 import { STALE_CACHE_MS } from '../status-writer.ts';
+import { withHolding } from './hold.ts';
 import type { Pass, PrefetchPolicyDependencies } from './pass.ts';
 import { RETRY_MS } from './provider-errors.ts';
 import { record } from './record.ts';
@@ -55,7 +56,8 @@ export async function reconcilePrefetchPolicy(
     verdict = { kind: 'failed', error };
     afterMs = error.afterMs ?? RETRY_MS;
   }
-  const status = summarise(policy, draft, verdict, deps.clock.now());
+  const now = deps.clock.now();
+  const status = withHolding(policy, summarise(policy, draft, verdict, now), deps.holdProblem(), now);
   await deps.status.write(policy, status, signal);
   announce(policy, status, deps.events);
   deps.metrics.observe(policy.status ?? {}, status);

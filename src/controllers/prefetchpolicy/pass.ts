@@ -13,6 +13,7 @@ import type { Clock } from '../../runtime/clock.ts';
 import type { Key } from '../../runtime/object.ts';
 import type { ReadStore } from '../../runtime/store.ts';
 import type { StatusWriter } from '../status-writer.ts';
+import type { HoldProblem } from './hold.ts';
 import type { PrefetchMetrics } from './metrics.ts';
 import type { TargetImages } from './target.ts';
 
@@ -37,6 +38,8 @@ export interface PrefetchPolicyDependencies {
   status: StatusWriter<PrefetchPolicy, PrefetchPolicyStatus>;
   events: EventRecorder;
   metrics: PrefetchMetrics;
+  /** Why no Pod can be held now; undefined when they can. */
+  holdProblem: () => HoldProblem | undefined;
 }
 
 /** One pass over one policy: what it is about, and the status being drafted. */

@@ -10,6 +10,7 @@ import type { PlannedImage } from '../../warming/plan.ts';
 import { findCredentials } from './pull-credentials.ts';
 import { parseDuration } from '../duration.ts';
 import { ReconcileError, waiting } from '../reconcile-error.ts';
+import { recordFirstSeeds } from './firstseed.ts';
 import type { Pass, PrefetchPolicyDependencies } from './pass.ts';
 import { RETRY_MS, fromProviderError, reasonOfCold, reasonOfLost } from './provider-errors.ts';
 import { summarise } from './summary.ts';
@@ -67,11 +68,19 @@ export async function warmFor(pass: Pass, provider: Provider, deps: PrefetchPoli
     draft.decision = { ...draft.decision, warmStartedAt: startedAt };
   }
   const message = `${formatBytes(bytes)} of ${planned.length} images on the way to the seed peers`;
-  await deps.status.write(policy, summarise(policy, draft, { kind: 'warming', message }, deps.clock.now()), signal);
+  const writeStatus = (): Promise<void> =>
+    deps.status.write(policy, summarise(policy, draft, { kind: 'warming', message }, deps.clock.now()), signal);
+  await writeStatus();
+  const firstSeeds = recordFirstSeeds(pass, deps.clock, writeStatus);
   const timeoutMs = parseDuration(spec.warm.timeout);
   const options = { timeoutMs, signal, neededAt: neededAt(draft, deps.clock.now()) };
   // One that cannot be warmed keeps no other from being so.
-  const results = await Promise.allSettled(planned.map((image) => provider.warm(image.warm, options)));
+  const results = await Promise.allSettled(
+    planned.map((image) =>
+      provider.warm(image.warm, { ...options, onProgress: (progress) => firstSeeds.progress(image, progress) }),
+    ),
+  );
+  await firstSeeds.end();
   const errors = results.map((result) => (result.status === 'rejected' ? fromProviderError(result.reason) : undefined));
   const unexpected = errors.find((error) => error !== undefined && !(error instanceof ReconcileError));
   if (unexpected !== undefined) {
