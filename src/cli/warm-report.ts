@@ -64,6 +64,8 @@ const REMEDIES: Readonly<Record<BlobReason | 'Unknown', string>> = {
   TaskIDMismatch: '',
   SeedUnreachable: 'check that the seed peer runs, and that the port of its proxy can be reached from here',
   OriginRejected: 'check that the registry has the blob, and that it gives it to the seed peer with these credentials',
+  SeedDiskFull:
+    'give the seed peer more disk, or let it throw away more (gc.policy in its dfdaemon.yaml), and run it again',
   Unknown: 'run it again',
 };
 
