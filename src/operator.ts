@@ -14,6 +14,7 @@ import { reconcileNode } from './controllers/node/controller.ts';
 import { keysForAutoscaler, reconcilePrefetchPolicy } from './controllers/prefetchpolicy/controller.ts';
 import { holdProblem } from './controllers/prefetchpolicy/hold.ts';
 import { prefetchMetrics } from './controllers/prefetchpolicy/metrics.ts';
+import { createMetricsReader } from './controllers/prefetchpolicy/metricsreader.ts';
 import { keysForNode } from './controllers/prefetchpolicy/newnode.ts';
 import { keysForArtifact } from './controllers/prefetchpolicy/newversion.ts';
 import { createPrometheus } from './controllers/prefetchpolicy/prometheus.ts';
@@ -153,6 +154,20 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
     rateLimit: REGISTRY_BACKOFF,
     reconcile: (key, context) => reconcilePrefetchPolicy(key, policyDeps, context),
   });
+  const metricsReader = createMetricsReader({
+    client,
+    policies: caches.policies.store,
+    autoscalers: caches.autoscalers.store,
+    onFresh(hpa, facts) {
+      histories.get(keyOf(hpa))?.add(sampleOf(facts, clock.now()));
+      enqueueAll(
+        policyController,
+        keysForAutoscaler(hpa, caches.policies.store.listNamespace(hpa.metadata.namespace ?? '')),
+      );
+    },
+    clock,
+    log,
+  });
   const policyDeps = {
     ...shared,
     policies: caches.policies.store,
@@ -160,6 +175,7 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
     images: caches.images.store,
     nodes: caches.nodes.store,
     histories,
+    latest: metricsReader.latest,
     newArtifacts: new Set<Key>(),
     index,
     providers: createProviders(config, shared),
@@ -314,7 +330,14 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
   for (const informer of [...Object.values(caches).filter((each) => !idle.has(each)), ...held]) {
     manager.add('cache', { name: informer.name, run: (s) => informer.run(s), ready: (s) => informer.waitForSync(s) });
   }
-  for (const runnable of [imageController, policyController, nodeController, tableController, scaleOuts]) {
+  for (const runnable of [
+    imageController,
+    policyController,
+    nodeController,
+    tableController,
+    scaleOuts,
+    metricsReader,
+  ]) {
     manager.add('leader', runnable);
   }
   if (!byPolicy) {

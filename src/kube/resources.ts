@@ -53,12 +53,22 @@ export type MutatingWebhookConfiguration = Served<V1MutatingWebhookConfiguration
 export type Namespace = Served<V1Namespace>;
 export type Node = Served<V1Node>;
 export type Pod = Served<V1Pod>;
+/** What a Pod uses, by the resource metrics API (k8s.io/metrics/pkg/apis/metrics/v1beta1). */
+export interface PodMetrics extends KubeObject {
+  metadata: Json<V1ObjectMeta> & { name: string };
+  /** End of the window, RFC 3339. */
+  timestamp: string;
+  /** Go duration over which CPU was averaged. */
+  window: string;
+  containers: { name: string; usage: Record<string, string> }[];
+}
 export type ReplicaSet = Served<V1ReplicaSet>;
 export type RuntimeClass = Served<V1RuntimeClass>;
 export type Secret = Served<V1Secret>;
 export type StatefulSet = Served<V1StatefulSet>;
 
 export const pods = namespaced<Pod>('', 'v1', 'pods', 'Pod');
+export const podMetrics = namespaced<PodMetrics>('metrics.k8s.io', 'v1beta1', 'pods', 'PodMetrics');
 export const configMaps = namespaced<ConfigMap>('', 'v1', 'configmaps', 'ConfigMap');
 export const secrets = namespaced<Secret>('', 'v1', 'secrets', 'Secret');
 export const nodes = clusterScoped<Node>('', 'v1', 'nodes', 'Node');

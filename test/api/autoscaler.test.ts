@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { pino } from 'pino';
+import type { PrefetchPolicy } from '../../src/api/v1alpha1/prefetchpolicy.ts';
 import { behaviorOf } from '../../src/autoscaling/behavior.ts';
+import { freshMetrics } from '../../src/autoscaling/fresh.ts';
+import { samplesOf } from '../../src/autoscaling/metrics.ts';
 import type { HpaFacts } from '../../src/autoscaling/metrics.ts';
 import type { Memory } from '../../src/autoscaling/normalize.ts';
 import type { PodSample } from '../../src/autoscaling/pods.ts';
@@ -8,7 +12,11 @@ import { reconcile } from '../../src/autoscaling/reconcile.ts';
 import type { Outcome } from '../../src/autoscaling/reconcile.ts';
 import { replicasForPods, replicasForShare, replicasForValue } from '../../src/autoscaling/replicas.ts';
 import { loadKubeClient, type KubeClient } from '../../src/kube/client.ts';
-import { deployments, horizontalPodAutoscalers, pods } from '../../src/kube/resources.ts';
+import { createMetricsReader } from '../../src/controllers/prefetchpolicy/metricsreader.ts';
+import { deployments, horizontalPodAutoscalers, podMetrics, pods } from '../../src/kube/resources.ts';
+import type { HorizontalPodAutoscaler } from '../../src/kube/resources.ts';
+import { systemClock } from '../../src/runtime/clock.ts';
+import { Store } from '../../src/runtime/store.ts';
 import { METRICS_GROUPS, startMetricsApi, type MetricsApi } from '../doubles/metrics-api.ts';
 import { startAutoscaler } from '../envtest/controller-manager.ts';
 import { startEnvtest, type Envtest } from '../envtest/envtest.ts';
@@ -187,6 +195,59 @@ describe('the HorizontalPodAutoscaler of Kubernetes and this one agree on', () =
       }
     });
   }
+});
+
+describe('the metrics that the autoscaler goes by, read before it looks', () => {
+  for (const [i, [name, { metrics: shapes }]] of Object.entries(SHAPES).entries()) {
+    if (shapes.some((metric) => 'cpu' in metric)) {
+      test(name, async () => {
+        const where = { namespace: 'default', labelSelector: `app=w${i}` };
+        const hpa = await client.get(horizontalPodAutoscalers, { namespace: 'default', name: `w${i}` });
+        const [own, usages] = await Promise.all([client.list(pods, where), client.list(podMetrics, where)]);
+        const blind: HpaFacts = { spec: hpa.spec, status: { ...hpa.status, currentMetrics: null } };
+        const fresh = freshMetrics(blind, own.items, usages.items, new Date());
+        const written = hpa.status?.currentMetrics?.map(({ type, resource }) => ({
+          type,
+          utilization: resource?.current.averageUtilization,
+        }));
+        assert.deepEqual(
+          fresh?.map(({ type, resource }) => ({ type, utilization: resource?.current.averageUtilization })),
+          written,
+        );
+      });
+    }
+  }
+
+  test('the reader has them as soon as the metrics API does, until the autoscaler has looked itself', async () => {
+    const i = Object.keys(SHAPES).indexOf('CPU of Pods that are not ready');
+    const ref = { namespace: 'default', name: `w${i}` };
+    const hpa = await client.get(horizontalPodAutoscalers, ref);
+    const autoscalers = new Store<HorizontalPodAutoscaler>();
+    autoscalers.upsert(hpa);
+    const policies = new Store<PrefetchPolicy>();
+    const policy = { metadata: ref, spec: { horizontalPodAutoscalerRef: { name: ref.name }, suspend: false } };
+    policies.upsert(policy as PrefetchPolicy);
+    const stop = new AbortController();
+    const fresh = Promise.withResolvers<HpaFacts>();
+    const reader = createMetricsReader({
+      client,
+      policies,
+      autoscalers,
+      onFresh: (_hpa, facts) => fresh.resolve(facts),
+      clock: systemClock,
+      log: pino({ level: 'silent' }),
+    });
+    assert.equal(reader.latest(hpa), hpa, 'nothing was read yet');
+    const ended = reader.run(stop.signal);
+    const facts = await fresh.promise;
+    // Of the two that are ready.
+    assert.equal(samplesOf(facts)[0]?.current, 60);
+    assert.equal(reader.latest(hpa), facts);
+    const looked = { ...hpa, metadata: { ...hpa.metadata, resourceVersion: 'another' } };
+    assert.equal(reader.latest(looked), looked);
+    stop.abort();
+    await ended;
+  });
 });
 
 /** Each size that our autoscaler goes through, and its last round. */

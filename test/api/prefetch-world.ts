@@ -80,6 +80,7 @@ export async function startPrefetchWorld(): Promise<PrefetchWorld> {
       images: new Store<AcceleratedImage>(),
       nodes: new Store<Node>(),
       histories: new Map<string, History>(),
+      latest: (hpa: HorizontalPodAutoscaler) => hpa,
       newArtifacts: new Set<string>(),
       index: new RewriteIndex({
         operatorNamespace: 'slipstream-system',

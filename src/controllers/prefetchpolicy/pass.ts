@@ -1,5 +1,6 @@
 import type { AcceleratedImage } from '../../api/v1alpha1/acceleratedimage.ts';
 import type { PrefetchPolicy, PrefetchPolicyStatus } from '../../api/v1alpha1/prefetchpolicy.ts';
+import type { HpaFacts } from '../../autoscaling/metrics.ts';
 import type { History } from '../../autoscaling/history.ts';
 import type { Config } from '../../config.ts';
 import type { Provider } from '../../dragonfly/provider.ts';
@@ -29,6 +30,8 @@ export interface PrefetchPolicyDependencies {
   nodes: ReadStore<Node>;
   /** Recent metrics of each autoscaler, recorded as its status changes. */
   histories: ReadonlyMap<Key, History>;
+  /** An autoscaler with the newest metrics that are known of it. */
+  latest: (hpa: HorizontalPodAutoscaler) => HpaFacts;
   /** Policies that an artifact may concern which came since their last pass. */
   newArtifacts: Set<Key>;
   index: RewriteIndex;

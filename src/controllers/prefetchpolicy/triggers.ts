@@ -41,7 +41,7 @@ export async function lookAtTriggers(pass: Pass, deps: PrefetchPolicyDependencie
   const { policy, draft, hpa, signal } = pass;
   const { autoscaler, schedules = [], forecast, newVersion, newNode } = policy.spec.triggers;
   const now = deps.clock.now();
-  const evaluation = evaluate(hpa, deps.histories.get(keyOf(hpa))?.samples() ?? [], {
+  const evaluation = evaluate(deps.latest(hpa), deps.histories.get(keyOf(hpa))?.samples() ?? [], {
     threshold: Number(autoscaler.threshold),
     horizonMs: parseDuration(autoscaler.horizon),
     now,
