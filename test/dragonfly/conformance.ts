@@ -90,25 +90,19 @@ export function conformance(name: string, world: () => World, make: (world: Worl
       assert.deepEqual(states.map(inShort), ['seed-0: Cold', 'seed-1: Cold', 'seed-2: Cold']);
     });
 
-    test('a seed that lost its store has evicted the image, and can be warmed again', async () => {
+    test('a seed that lost its store has evicted the image, still serves it, and can be warmed again', async () => {
       const provider = make(world());
       const image = await world().pushImage([2.5 * PIECE, 3 * PIECE]);
       await warm(provider, image);
       await verified(provider, image);
       await world().seeds[1]?.restart({ emptyStore: true });
       assert.deepEqual(await verified(provider, image), ['seed-0: warm', 'seed-1: Evicted', 'seed-2: warm']);
-      await warm(provider, image);
-      assert.deepEqual(await verified(provider, image), ['seed-0: warm', 'seed-1: warm', 'seed-2: warm']);
-    });
-
-    test('what was evicted between its warming and its use is pulled all the same, from the origin', async () => {
-      const image = await world().pushImage([1.5 * PIECE]);
-      await warm(make(world()), image);
-      const [seed] = world().seeds;
+      const [, seed] = world().seeds;
       const [, layer] = image.blobs;
       assert.ok(seed !== undefined && layer !== undefined);
-      await seed.restart({ emptyStore: true });
       assert.equal(await world().pull(seed, layer), layer.digest);
+      await warm(provider, image);
+      assert.deepEqual(await verified(provider, image), ['seed-0: warm', 'seed-1: warm', 'seed-2: warm']);
     });
 
     test('a seed that is started again with its store is still warm', async () => {
