@@ -17,17 +17,19 @@ export const TEAM = 'team-a';
 const HASH = '5d4f';
 const MERGE = 'application/merge-patch+json';
 
-/** A seed peer whose warms wait until a test lets them go on. */
-export interface GatedSeed extends SeedDouble {
-  open(): void;
+/** What has the warms of two seed peers wait. */
+export interface Way {
+  /** No blob comes to a seed. */
   shut(): void;
+  /** Each blob comes to the seed that was asked for it first. */
+  openFirst(): void;
+  open(): void;
 }
 
 /** The operator and its releaser over a real API server, which calls the operator's webhook; no controller makes Pods. */
 export interface HoldWorld extends AsyncDisposable {
   readonly operator: RunningOperator;
-  /** In the order in which they are warmed. */
-  readonly seeds: readonly [GatedSeed, GatedSeed];
+  readonly way: Way;
   /** Starts the releaser, as the chart's Deployment would, and waits until the operator takes it for alive. */
   startReleaser(): Promise<void>;
   /** A Deployment whose autoscaler rests, and a policy for it that holds for so long. */
@@ -43,7 +45,7 @@ export interface HoldWorld extends AsyncDisposable {
 
 export async function startHoldWorld(): Promise<HoldWorld> {
   const closing: (() => PromiseLike<unknown>)[] = [];
-  const seeds = [await startGatedSeed('seed-0'), await startGatedSeed('seed-1')] as const;
+  const { way, seeds } = await startSeeds();
   const origin = await startFaultyRegistry();
   const operator = await startOperator({
     registries: [{ host: origin.host, plainHTTP: true }],
@@ -81,7 +83,7 @@ export async function startHoldWorld(): Promise<HoldWorld> {
 
   const world: HoldWorld = {
     operator,
-    seeds,
+    way,
     async startReleaser() {
       const stop = new AbortController();
       const [healthPort = 0] = await freePorts(1);
@@ -142,9 +144,7 @@ export async function startHoldWorld(): Promise<HoldWorld> {
       return (spec?.schedulingGates ?? []).map((gate) => gate.name);
     },
     async [Symbol.asyncDispose]() {
-      for (const seed of seeds) {
-        seed.open();
-      }
+      way.open();
       for (const close of closing.toReversed()) {
         await close();
       }
@@ -171,23 +171,37 @@ async function setReplicas(
   });
 }
 
-async function startGatedSeed(name: string): Promise<GatedSeed> {
-  let way = Promise.withResolvers<void>();
-  const seed = await startSeedDouble({
-    name,
-    async fault({ prefetch, origin }) {
-      if (prefetch && origin !== undefined) {
-        await way.promise;
-      }
-      return undefined;
+async function startSeeds(): Promise<{ way: Way; seeds: readonly SeedDouble[] }> {
+  /** Blob → the seed that was asked for it first. */
+  const claims = new Map<string, string>();
+  let first = Promise.withResolvers<void>();
+  let all = Promise.withResolvers<void>();
+  const way: Way = {
+    shut() {
+      claims.clear();
+      first = Promise.withResolvers();
+      all = Promise.withResolvers();
     },
-  });
-  way.resolve();
-  return {
-    ...seed,
-    open: () => way.resolve(),
-    shut: () => void (way = Promise.withResolvers<void>()),
+    openFirst: () => first.resolve(),
+    open() {
+      first.resolve();
+      all.resolve();
+    },
   };
+  way.open();
+  const start = (name: string): Promise<SeedDouble> =>
+    startSeedDouble({
+      name,
+      async fault({ prefetch, origin, hex }) {
+        if (prefetch && origin !== undefined) {
+          const claim = claims.get(hex) ?? name;
+          claims.set(hex, claim);
+          await (claim === name ? first : all).promise;
+        }
+        return undefined;
+      },
+    });
+  return { way, seeds: [await start('seed-0'), await start('seed-1')] };
 }
 
 /** Hands calls on to the operator's webhook, whose certificate is for the Service that there is not here. */

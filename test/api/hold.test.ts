@@ -37,7 +37,7 @@ test('while the Lease of the releaser is one that nobody renews, no Pod waits, a
   const spec = { holderIdentity: 'gone', renewTime: '2026-01-01T00:00:00.000000Z' };
   await world.operator.client.create(leases, { metadata: LEASE, spec });
   await world.workload('alone', '1m');
-  world.seeds[0].shut();
+  world.way.shut();
   await world.scaleOut('alone');
   await until(
     'a warm is under way',
@@ -47,16 +47,14 @@ test('while the Lease of the releaser is one that nobody renews, no Pod waits, a
   const { conditions = [] } = (await world.policy('alone')).status ?? {};
   const holding = conditions.find(({ type }) => type === 'Holding');
   assert.deepEqual([holding?.status, holding?.reason], ['False', 'ReleaserMissing']);
-  world.seeds[0].open();
+  world.way.open();
 });
 
 test('the Pods of a scale-out wait until the first seed peer has their images, and no longer', async () => {
   await world.startReleaser();
   await world.workload('web', '5m');
   assert.deepEqual(gatesOf(await world.pod('web')), [], 'no scale-out is near');
-  const [first, second] = world.seeds;
-  first.shut();
-  second.shut();
+  world.way.shut();
   await world.scaleOut('web');
   await until('a warm is under way', async () => (await world.policy('web')).status?.images?.[0]?.state === 'Warming');
 
@@ -73,20 +71,20 @@ test('the Pods of a scale-out wait until the first seed peer has their images, a
   const other = await world.pod('web', { containers: [{ name: 'web', image: 'registry.test/other:1' }] });
   assert.deepEqual(gatesOf(other), [], 'its image is not what is warmed');
 
-  first.open();
+  world.way.openFirst();
   await released(pod);
   await released(guarded, ['example.com/quota']);
   const [image] = (await world.policy('web')).status?.images ?? [];
   assert.deepEqual([image?.state, image?.firstSeedAt === undefined], ['Warming', false], 'the second seed has it not');
   assert.deepEqual(gatesOf(await world.pod('web')), [], 'nothing is left to wait for');
   assert.match(await metricsOf(), /^slipstream_hold_releases_total\{reason="Warm"\} 2$/m);
-  second.open();
+  world.way.open();
   await until('it is warm', async () => (await world.policy('web')).status?.images?.[0]?.state === 'Warm');
 });
 
 test('a Pod whose warm does not end goes on after maxDuration, and is told so', async () => {
   await world.workload('slow', '2s');
-  world.seeds[0].shut();
+  world.way.shut();
   await world.scaleOut('slow');
   await until('a warm is under way', async () => (await world.policy('slow')).status?.images?.[0]?.state === 'Warming');
   const pod = await world.pod('slow');
@@ -98,12 +96,12 @@ test('a Pod whose warm does not end goes on after maxDuration, and is told so', 
     const { items } = await world.operator.client.list(events, { namespace: TEAM });
     return items.some(({ reason, regarding }) => reason === 'HoldTimedOut' && regarding?.name === pod.metadata.name);
   });
-  world.seeds[0].open();
+  world.way.open();
 });
 
 test('Pods that wait go on at once when the policy is suspended', async () => {
   await world.workload('given-up', '5m');
-  world.seeds[0].shut();
+  world.way.shut();
   await world.scaleOut('given-up');
   await until('it holds', async () => gatesOf(await world.pod('given-up', {}, true)).length > 0);
   const pod = await world.pod('given-up');
@@ -112,13 +110,13 @@ test('Pods that wait go on at once when the policy is suspended', async () => {
   const contentType = 'application/merge-patch+json';
   await world.operator.client.raw('PATCH', path, { body: { spec: { suspend: true } }, contentType });
   await released(pod);
-  world.seeds[0].open();
+  world.way.open();
 });
 
 test('when the operator is gone the releaser lets Pods go, and when holding is turned off all of them at once', async () => {
   await world.workload('orphan', '3s');
   await world.workload('leftover', '5m');
-  world.seeds[0].shut();
+  world.way.shut();
   await world.scaleOut('orphan');
   await world.scaleOut('leftover');
   for (const name of ['orphan', 'leftover']) {
