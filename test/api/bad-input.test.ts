@@ -190,14 +190,14 @@ async function scalingOut(name: string, image: string): Promise<void> {
   await operator.client.patch(horizontalPodAutoscalers, { namespace, name }, status, merge, { subresource: 'status' });
 }
 
-test('Dragonfly being down is ProviderUnreachable, and the decision is recorded all the same', async () => {
+test('Dragonfly being down is SeedUnreachable, and the decision is recorded all the same', async () => {
   registry.addImage('team/busy', '1');
   await scalingOut('busy', `${registry.host}/team/busy:1`);
   await operator.client.create(prefetchPolicies, {
     metadata: { namespace, name: 'busy' },
     spec: { horizontalPodAutoscalerRef: { name: 'busy' } },
   });
-  await readyReason(prefetchPolicies, 'busy', 'ProviderUnreachable');
+  await readyReason(prefetchPolicies, 'busy', 'SeedUnreachable');
   const { status } = await operator.client.get(prefetchPolicies, { namespace, name: 'busy' });
   assert.equal(status?.decision?.expectedReplicas, 3);
 });

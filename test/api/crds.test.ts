@@ -127,7 +127,7 @@ describe('the CRDs on a real API server', () => {
     assert.deepEqual(policy.spec, {
       horizontalPodAutoscalerRef: { name: 'web' },
       triggers: { autoscaler: { threshold: '0.85', horizon: '60s' }, newVersion: false, newNode: false },
-      warm: { provider: 'default', timeout: '5m' },
+      warm: { provider: 'default', content: 'Everything', timeout: '5m' },
       limits: { maxBytes: '20Gi', cooldown: '5m' },
       mode: 'Warm',
       suspend: false,
