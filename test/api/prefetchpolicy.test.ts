@@ -42,6 +42,22 @@ test('a policy warms exactly the blobs of the next Pod, sees an eviction, and wa
   assert.equal(conditionOf(await reconcile({ desiredReplicas: 3 }), 'Warm'), 'True Warm');
 });
 
+test('what was verified within the minute costs the registry and the seed peers nothing to look at again', async () => {
+  const { origin, seed } = world;
+  origin.addImage('shop/calm', '1');
+  const { clock, reconcile } = await world.policy('calm');
+  await reconcile({ desiredReplicas: 3 });
+  const before = [origin.requests.length, seed.requests.length];
+  for (let look = 0; look < 3; look += 1) {
+    await clock.sleep(15_000);
+    assert.equal(conditionOf(await reconcile(), 'Warm'), 'True Warm');
+  }
+  assert.deepEqual([origin.requests.length, seed.requests.length], before);
+  await clock.sleep(15_000);
+  await reconcile();
+  assert.ok(seed.requests.length > (before[1] ?? 0), 'a minute is over');
+});
+
 /** How often the seed was told to bring a blob whole. */
 function prefetches(): number {
   return world.seed.requests.filter(({ prefetch, path }) => prefetch && path.includes('/blobs/')).length;

@@ -30,6 +30,15 @@ const UNRESOLVABLE_RETRY_MS = 30_000;
 export async function warmFor(pass: Pass, provider: Provider, deps: PrefetchPolicyDependencies): Promise<void> {
   const { policy, draft, signal } = pass;
   const { spec } = policy;
+  // Before anything is read from a registry: near a scale-out a policy is looked at every few seconds.
+  if (await isVerified(pass, deps)) {
+    markFound(
+      draft,
+      (draft.images ?? []).reduce((sum, image) => sum + image.bytes, 0),
+    );
+    markVerified(draft, draft.lastWarmAt);
+    return;
+  }
   const planned = await plan(pass, deps);
   const bytes = planned.reduce((sum, image) => sum + image.bytes, 0);
   const budget = parseQuantity(spec.limits.maxBytes);
@@ -42,11 +51,6 @@ export async function warmFor(pass: Pass, provider: Provider, deps: PrefetchPoli
   }
   if (spec.mode === 'DryRun') {
     draft.images = planned.map((image) => unverified(image, 'Pending'));
-    return;
-  }
-  if (isStillWarm(draft.images, planned, VERIFY_INTERVAL_MS, deps.clock.now())) {
-    markFound(draft, bytes);
-    markVerified(draft, draft.lastWarmAt);
     return;
   }
   const before = await verifyAll(planned, provider, deps, signal);
@@ -113,12 +117,22 @@ function coldest(images: readonly WarmImage[]): string {
 /** Looks again whether what was warm still is; what was evicted is warmed by the next sign of a scale-out. */
 export async function verifyAgain(pass: Pass, provider: Provider, deps: PrefetchPolicyDependencies): Promise<void> {
   const { draft, signal } = pass;
-  const planned = await plan(pass, deps);
-  const known = planned.filter(({ digest }) => draft.images?.some((image) => image.digest === digest));
-  if (known.length > 0 && isStillWarm(draft.images, known, VERIFY_INTERVAL_MS, deps.clock.now())) {
+  if (await isVerified(pass, deps)) {
     return;
   }
+  const planned = await plan(pass, deps);
+  const known = planned.filter(({ digest }) => draft.images?.some((image) => image.digest === digest));
   draft.images = await verifyAll(known, provider, deps, signal);
+}
+
+/** Whether what the next Pods read was verified warm within the interval, as the policy has it now. */
+async function isVerified({ policy, draft, target }: Pass, { clock }: PrefetchPolicyDependencies): Promise<boolean> {
+  const { images } = await target();
+  return (
+    policy.spec.mode === 'Warm' &&
+    draft.observedGeneration === policy.metadata.generation &&
+    isStillWarm(draft.images, images, VERIFY_INTERVAL_MS, clock.now())
+  );
 }
 
 async function plan(pass: Pass, deps: PrefetchPolicyDependencies): Promise<PlannedImage[]> {

@@ -55,12 +55,14 @@ test('a blob that no seed answered for is not warm', () => {
   assert.equal(warmth(planned, [state(A, 's1', true)], NOW).state, 'NotWarm');
 });
 
-test('a verification counts for a while, for the very same digest only', () => {
-  const images = [warmth(planned, [state(A, 's1', true), state(B, 's1', true)], NOW)];
+test('a verification counts for a while, for the very same reference, and on all platforms', () => {
+  const image = warmth(planned, [state(A, 's1', true), state(B, 's1', true)], NOW);
   const later = new Date(NOW.getTime() + 59_000);
-  assert.equal(isStillWarm(images, [planned], 60_000, later), true);
-  assert.equal(isStillWarm(images, [planned], 60_000, new Date(NOW.getTime() + 60_000)), false);
-  assert.equal(isStillWarm(images, [{ ...planned, digest: B }], 60_000, later), false);
+  assert.equal(isStillWarm([image], [image.image], 60_000, later), true);
+  assert.equal(isStillWarm([image], [image.image], 60_000, new Date(NOW.getTime() + 60_000)), false);
+  assert.equal(isStillWarm([image], [image.image, 'registry.test/web:2'], 60_000, later), false);
+  const cold = { ...image, platform: 'linux/arm64', state: 'NotWarm' as const };
+  assert.equal(isStillWarm([image, cold], [image.image], 60_000, later), false);
 });
 
 test('it is told what each seed has, those that lack something first', () => {

@@ -78,19 +78,25 @@ export function unverified(planned: PlannedImage, state: 'Pending' | 'Warming' |
   };
 }
 
-/** Whether these images, and no others, were verified warm less than `maxAgeMs` ago. */
+/**
+ * Whether these images were verified warm less than `maxAgeMs` ago, on all their platforms. A tag is taken for what it was
+ * then.
+ * @param references as new Pods name them
+ */
 export function isStillWarm(
   images: readonly WarmImage[] | undefined,
-  planned: readonly PlannedImage[],
+  references: readonly string[],
   maxAgeMs: number,
   now: Date,
 ): boolean {
-  return planned.every(({ digest, platform }) => {
-    const known = images?.find((image) => image.digest === digest && image.platform === platform);
+  return references.every((reference) => {
+    const known = images?.filter(({ image }) => image === reference) ?? [];
     return (
-      known?.state === 'Warm' &&
-      known.verifiedAt !== undefined &&
-      now.getTime() - new Date(known.verifiedAt).getTime() < maxAgeMs
+      known.length > 0 &&
+      known.every(
+        ({ state, verifiedAt }) =>
+          state === 'Warm' && verifiedAt !== undefined && now.getTime() - new Date(verifiedAt).getTime() < maxAgeMs,
+      )
     );
   });
 }
