@@ -62,7 +62,8 @@ test("in the operator's Pod, slipstream warm needs nothing but the image and the
   const inPod = ['--namespace', OPERATOR_NAMESPACE, 'exec', 'deploy/slipstream', '--'];
   const warm = ['node', 'src/main.ts', 'warm', BUSYBOX_IMAGE, '--namespace', 'default'];
   const { stdout, stderr } = await execute(toolPath('kubectl'), [...inPod, ...warm]);
-  assert.match(stderr, /New Pods run what AcceleratedImage default\/busybox has made of it/);
+  // Other tests have objects for the same image.
+  assert.match(stderr, /New Pods run what AcceleratedImage default\/\S+ has made of it/);
   assert.match(stdout, /busybox:1-nydus@sha256:.*\n.*\n.*SEED PEER.*\n.* warm\n$/);
 });
 
