@@ -31,7 +31,7 @@ export async function warmFor(pass: Pass, provider: Provider, deps: PrefetchPoli
   const { policy, draft, signal } = pass;
   const { spec } = policy;
   // Before anything is read from a registry: near a scale-out a policy is looked at every few seconds.
-  if (await isVerified(pass, deps)) {
+  if (isVerified(pass, (await pass.target()).images, deps)) {
     markFound(
       draft,
       (draft.images ?? []).reduce((sum, image) => sum + image.bytes, 0),
@@ -117,7 +117,10 @@ function coldest(images: readonly WarmImage[]): string {
 /** Looks again whether what was warm still is; what was evicted is warmed by the next sign of a scale-out. */
 export async function verifyAgain(pass: Pass, provider: Provider, deps: PrefetchPolicyDependencies): Promise<void> {
   const { draft, signal } = pass;
-  if (await isVerified(pass, deps)) {
+  // What was never warmed waits for a sign; it is no reason to look at the rest more often.
+  const { images } = await pass.target();
+  const warmed = images.filter((reference) => draft.images?.some(({ image }) => image === reference));
+  if (warmed.length > 0 && isVerified(pass, warmed, deps)) {
     return;
   }
   const planned = await plan(pass, deps);
@@ -125,13 +128,16 @@ export async function verifyAgain(pass: Pass, provider: Provider, deps: Prefetch
   draft.images = await verifyAll(known, provider, deps, signal);
 }
 
-/** Whether what the next Pods read was verified warm within the interval, as the policy has it now. */
-async function isVerified({ policy, draft, target }: Pass, { clock }: PrefetchPolicyDependencies): Promise<boolean> {
-  const { images } = await target();
+/** Whether images were verified warm within the interval, as the policy has it now. */
+function isVerified(
+  { policy, draft }: Pass,
+  references: readonly string[],
+  { clock }: PrefetchPolicyDependencies,
+): boolean {
   return (
     policy.spec.mode === 'Warm' &&
     draft.observedGeneration === policy.metadata.generation &&
-    isStillWarm(draft.images, images, VERIFY_INTERVAL_MS, clock.now())
+    isStillWarm(draft.images, references, VERIFY_INTERVAL_MS, clock.now())
   );
 }
 
