@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { get } from 'node:http';
 import { join } from 'node:path';
 import { toolPath } from '../tools/locate.ts';
@@ -8,6 +9,21 @@ import { startPart, type Part } from './part.ts';
 import { componentKubeconfig, type Pki } from './pki.ts';
 
 const ETCD = 'http://127.0.0.1:2379';
+
+/** Whether something takes connections at `host:port`. */
+export function listens(address: string): Promise<boolean> {
+  const [host = '', port] = address.split(':');
+  return new Promise((resolve) => {
+    const socket = connect({ host, port: Number(port), timeout: 1_000 });
+    const settle = (listening: boolean): void => {
+      socket.destroy();
+      resolve(listening);
+    };
+    socket.once('connect', () => settle(true));
+    socket.once('timeout', () => settle(false));
+    socket.once('error', () => settle(false));
+  });
+}
 
 /** Whether a plain HTTP address answers with 200. */
 export function answers(url: string): Promise<boolean> {

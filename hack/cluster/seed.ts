@@ -1,7 +1,7 @@
-import { connect } from 'node:net';
 import { join } from 'node:path';
-import { answers } from './control-plane.ts';
+import { answers, listens } from './control-plane.ts';
 import { dfdaemon, SCHEDULER } from './dfdaemon.ts';
+import { scheduler } from './dragonfly-scheduler.ts';
 import { ADDRESSES, logOf, type Layout } from './layout.ts';
 import type { NydusProxy } from './node-config.ts';
 import { startPart, type Part } from './part.ts';
@@ -15,18 +15,15 @@ export const SEED: NydusProxy = {
 /** Names of the parts that {@link startSeed} starts, in order. */
 export const SEED_PARTS = ['dragonfly-scheduler', 'dfdaemon'] as const;
 
-/** A stand-in that speaks the scheduler's protocol: without any scheduler a dfdaemon does not start. */
-const SCHEDULER_DOUBLE = join(import.meta.dirname, '../../test/doubles/dragonfly-scheduler.ts');
-
 /**
  * Starts a Dragonfly seed peer on a machine of its own (`enter` runs a command there), beside the scheduler that it
  * will not start without.
  */
 export async function startSeed(layout: Layout, enter: string[]): Promise<Part[]> {
   const folder = join(layout.state, 'seed');
-  const scheduler = await startPart({
+  const scheduling = await startPart({
     name: SEED_PARTS[0],
-    command: [...enter, process.execPath, SCHEDULER_DOUBLE, '--listen', SCHEDULER],
+    command: [...enter, ...(await scheduler(join(layout.state, 'scheduler'), SCHEDULER))],
     log: logOf(layout, SEED_PARTS[0]),
     ready: () => listens(SCHEDULER),
   });
@@ -39,20 +36,5 @@ export async function startSeed(layout: Layout, enter: string[]): Promise<Part[]
     log: logOf(layout, SEED_PARTS[1]),
     ready: () => answers(SEED.pingUrl),
   });
-  return [scheduler, seed];
-}
-
-/** Whether something takes connections at `host:port`. */
-function listens(address: string): Promise<boolean> {
-  const [host = '', port] = address.split(':');
-  return new Promise((resolve) => {
-    const socket = connect({ host, port: Number(port), timeout: 1_000 });
-    const settle = (listening: boolean): void => {
-      socket.destroy();
-      resolve(listening);
-    };
-    socket.once('connect', () => settle(true));
-    socket.once('timeout', () => settle(false));
-    socket.once('error', () => settle(false));
-  });
+  return [scheduling, seed];
 }

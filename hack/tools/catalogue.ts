@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 /** A program built with `go build` from one of the committed tool modules beside this file. */
 export interface GoRecipe {
   kind: 'go';
-  module: 'kubernetes' | 'containers' | 'nydus-snapshotter';
+  module: 'kubernetes' | 'containers' | 'dragonfly' | 'nydus-snapshotter';
   package: string;
 }
 
@@ -196,6 +196,12 @@ export const TOOLS: readonly Tool[] = [
     },
     buildPackages: ['protobuf-compiler', 'libprotobuf-dev', 'cmake', 'clang', 'libclang-dev'],
     probe: { args: ['--version'], expect: '1.5.10' },
+  },
+  {
+    name: 'dragonfly-scheduler',
+    version: '2.5.1',
+    binaries: ['dragonfly-scheduler'],
+    recipe: { kind: 'go', module: 'dragonfly', package: 'd7y.io/dragonfly/v2/cmd/scheduler' },
   },
   {
     // For tests only, which ask what every version answers alike; building it would take as long as Kubernetes.

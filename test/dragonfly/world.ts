@@ -3,11 +3,11 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Blob, Seed, WarmImage } from '../../src/dragonfly/provider.ts';
-import { startScheduler } from '../doubles/dragonfly-scheduler.ts';
 import { startCountingOrigin } from '../support/counting-origin.ts';
 import type { CountingOrigin } from '../support/counting-origin.ts';
 import { startSeedPeer } from '../support/dfdaemon.ts';
 import type { SeedPeer, SeedPeerOptions } from '../support/dfdaemon.ts';
+import { startScheduler } from '../support/dragonfly-scheduler.ts';
 import { until } from '../support/until.ts';
 import { digestOf, startDistribution } from '../support/distribution.ts';
 
@@ -38,7 +38,7 @@ export async function startWorld(seedCount: number, options: Partial<SeedPeerOpt
   stack.defer(() => rm(directory, { recursive: true, force: true }));
   const registry = stack.use(await startDistribution(directory));
   const origin = stack.use(await startCountingOrigin(registry.url));
-  const scheduler = stack.use(await startScheduler());
+  const scheduler = stack.use(await startScheduler(join(directory, 'scheduler')));
   const seeds: SeedPeer[] = [];
   for (let i = 0; i < seedCount; i++) {
     const name = `seed-${i}`;
