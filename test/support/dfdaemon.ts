@@ -33,15 +33,18 @@ export interface SeedPeerOptions {
 export async function startSeedPeer(options: SeedPeerOptions): Promise<SeedPeer> {
   const { name, directory, scheduler } = options;
   await mkdir(directory, { recursive: true });
-  const ports = await freePorts(7);
-  const [, proxyPort = 0, , healthPort = 0] = ports;
+  const [proxyPort = 0] = await freePorts(1);
   const store = join(directory, 'store');
-  await writeFile(join(directory, 'dfdaemon.json'), JSON.stringify(configuration(options, ports, store)));
   const local = { scheduler: { addr: scheduler, addrs: [scheduler] } };
   await writeFile(join(directory, 'dynconfig.json'), JSON.stringify(local));
   let daemon = await start();
 
   async function start(): Promise<Process> {
+    // Of the port on which peers fetch pieces dfdaemon (1.5.10) says "Address already in use" for a minute after it was
+    // killed. Its scheduler is told of the new ones.
+    const ports = await freePorts(6);
+    const [healthPort] = ports;
+    await writeFile(join(directory, 'dfdaemon.json'), JSON.stringify(configuration(options, proxyPort, ports, store)));
     const started = await startProcess(
       toolPath('dfdaemon'),
       [
@@ -80,10 +83,10 @@ export async function startSeedPeer(options: SeedPeerOptions): Promise<SeedPeer>
 
 function configuration(
   { name, directory, enableTaskIDBasedBlobDigest = true, diskThreshold }: SeedPeerOptions,
-  ports: readonly number[],
+  proxy: number,
+  [health, upload, metrics, stats, tcp, quic]: readonly number[],
   store: string,
 ): object {
-  const [upload, proxy, metrics, health, stats, tcp, quic] = ports;
   const at = (port: number | undefined): object => ({ server: { ip: '127.0.0.1', port } });
   return {
     host: { ip: '127.0.0.1', hostname: name },
