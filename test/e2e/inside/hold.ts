@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import { fileURLToPath } from 'node:url';
+import { after, before, test } from 'node:test';
+import { HOLD_GATE } from '../../../src/api/v1alpha1/labels.ts';
+import { deployments, events, pods, prefetchPolicies, type Pod } from '../../../src/kube/resources.ts';
+import { toolPath } from '../../../hack/tools/locate.ts';
+import { execute } from '../../../hack/tools/process.ts';
+import { pushOver } from './images.ts';
+import { BUSYBOX_IMAGE, namespace, openWorld, OPERATOR_NAMESPACE, REGISTRY, until, type World } from './world.ts';
+
+const CHART = fileURLToPath(new URL('../../../charts/slipstream', import.meta.url));
+/** At this rate no image comes to a seed while a test lasts. */
+const TRICKLE = 64 * 1024;
+const LAYER_MIB = 24;
+const REPLICAS = 3;
+
+let world: World;
+
+before(async () => {
+  world = await openWorld();
+  await setHolding(true);
+});
+
+after(async () => {
+  await world?.cluster.limitOrigin(undefined);
+  world?.client.close();
+});
+
+async function setHolding(enabled: boolean): Promise<void> {
+  const values = ['--reuse-values', '--set', `hold.enabled=${enabled}`];
+  await execute(toolPath('helm'), [
+    ...['upgrade', 'slipstream', CHART, '--namespace', OPERATOR_NAMESPACE, ...values, '--wait', '--timeout', '3m'],
+  ]);
+}
+
+async function scale(where: string, name: string, replicas: number): Promise<void> {
+  await execute(toolPath('kubectl'), ['--namespace', where, 'scale', `deployment/${name}`, `--replicas=${replicas}`]);
+}
+
+/** A Deployment that is scaled out while its image is on its way to the seed peer, and slowly so; its Pods. */
+async function scaledOut(name: string, maxDuration: string): Promise<() => Promise<Pod[]>> {
+  const image = `${REGISTRY}/held/${name}:1`;
+  await pushOver(BUSYBOX_IMAGE, image, LAYER_MIB);
+  await world.cluster.limitOrigin(TRICKLE);
+  const labels = { app: name };
+  await world.client.create(deployments, {
+    metadata: { namespace, name },
+    spec: {
+      replicas: 0,
+      selector: { matchLabels: labels },
+      template: {
+        metadata: { labels },
+        spec: {
+          terminationGracePeriodSeconds: 0,
+          containers: [{ name: 'main', image, command: ['/bin/sleep', '3600'] }],
+        },
+      },
+    },
+  });
+  await world.client.create(prefetchPolicies, {
+    metadata: { namespace, name },
+    spec: {
+      scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name },
+      triggers: { schedules: [{ cron: '* * * * *', lead: '5m' }] },
+      warm: { timeout: '30m' },
+      hold: { maxDuration },
+    },
+  });
+  await until(`the image of ${name} is being warmed`, async () => {
+    const { status } = await world.client.get(prefetchPolicies, { namespace, name });
+    const holding = status?.conditions?.find(({ type }) => type === 'Holding');
+    assert.equal(holding?.status, 'True', `${holding?.reason}: ${holding?.message}`);
+    return status?.images?.[0]?.state === 'Warming';
+  });
+  await scale(namespace, name, REPLICAS);
+  return async () => (await world.client.list(pods, { namespace, labelSelector: `app=${name}` })).items;
+}
+
+function waits({ spec, status }: Pod): boolean {
+  const scheduled = status?.conditions?.find(({ type }) => type === 'PodScheduled');
+  return (
+    spec?.schedulingGates?.some(({ name }) => name === HOLD_GATE) === true && scheduled?.reason === 'SchedulingGated'
+  );
+}
+
+async function allWait(list: () => Promise<Pod[]>): Promise<void> {
+  await until('every Pod waits at the gate', async () => {
+    const items = await list();
+    return items.length === REPLICAS && items.every(waits);
+  });
+}
+
+async function allScheduled(list: () => Promise<Pod[]>): Promise<void> {
+  await until('every Pod has a node', async () => {
+    const items = await list();
+    return items.length === REPLICAS && items.every(({ spec }) => spec?.nodeName !== undefined);
+  });
+}
+
+test('the scheduler leaves held Pods alone until the seed peer has their image, and then they start', async () => {
+  const list = await scaledOut('held', '5m');
+  await allWait(list);
+  await world.cluster.limitOrigin(undefined);
+  await until('every Pod runs', async () => (await list()).every(({ status }) => status?.phase === 'Running'));
+  const { status } = await world.client.get(prefetchPolicies, { namespace, name: 'held' });
+  assert.equal(status?.images?.[0]?.state, 'Warm');
+});
+
+test('with every replica of the operator gone, the releaser lets Pods go after maxDuration', async () => {
+  const list = await scaledOut('orphaned', '30s');
+  await allWait(list);
+  await scale(OPERATOR_NAMESPACE, 'slipstream', 0);
+  try {
+    await allScheduled(list);
+    await until('an Event tells of it', async () => {
+      const { items } = await world.client.list(events, { namespace });
+      return items.some(
+        ({ reason, regarding }) => reason === 'HoldTimedOut' && regarding?.name?.startsWith('orphaned'),
+      );
+    });
+  } finally {
+    await scale(OPERATOR_NAMESPACE, 'slipstream', 2);
+    await setHolding(true);
+  }
+});
+
+test('turning holding off by helm upgrade lets every Pod go first', async () => {
+  const list = await scaledOut('let-go', '5m');
+  await allWait(list);
+  await setHolding(false);
+  await allScheduled(list);
+});
