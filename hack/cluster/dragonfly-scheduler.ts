@@ -19,8 +19,6 @@ export async function scheduler(folder: string, listen: string): Promise<string[
     metrics: { enable: false },
   };
   await writeFile(file('scheduler.yaml'), JSON.stringify(configuration));
-  return [
-    toolPath('dragonfly-scheduler'),
-    ...['--config', file('scheduler.yaml'), '--dynconfig', file('dynconfig.yaml'), '--console'],
-  ];
+  const paths = ['--config', file('scheduler.yaml'), '--dynconfig', file('dynconfig.yaml')];
+  return [toolPath('dragonfly-scheduler'), ...paths, '--console'];
 }

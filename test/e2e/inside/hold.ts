@@ -5,13 +5,13 @@ import { HOLD_GATE } from '../../../src/api/v1alpha1/labels.ts';
 import { deployments, events, pods, prefetchPolicies, type Pod } from '../../../src/kube/resources.ts';
 import { toolPath } from '../../../hack/tools/locate.ts';
 import { execute } from '../../../hack/tools/process.ts';
-import { pushOver } from './images.ts';
-import { BUSYBOX_IMAGE, namespace, openWorld, OPERATOR_NAMESPACE, REGISTRY, until, type World } from './world.ts';
+import { pushNoiseImage } from '../../support/noise-image.ts';
+import { namespace, openWorld, OPERATOR_NAMESPACE, REGISTRY, until, type World } from './world.ts';
 
 const CHART = fileURLToPath(new URL('../../../charts/slipstream', import.meta.url));
 /** At this rate no image comes to a seed while a test lasts. */
 const TRICKLE = 64 * 1024;
-const LAYER_MIB = 24;
+const MEBIBYTES = 24;
 const REPLICAS = 3;
 
 let world: World;
@@ -23,14 +23,13 @@ before(async () => {
 
 after(async () => {
   await world?.cluster.limitOrigin(undefined);
-  world?.client.close();
+  await world?.client.close();
 });
 
 async function setHolding(enabled: boolean): Promise<void> {
+  const where = ['--namespace', OPERATOR_NAMESPACE, '--wait', '--timeout', '3m'];
   const values = ['--reuse-values', '--set', `hold.enabled=${enabled}`];
-  await execute(toolPath('helm'), [
-    ...['upgrade', 'slipstream', CHART, '--namespace', OPERATOR_NAMESPACE, ...values, '--wait', '--timeout', '3m'],
-  ]);
+  await execute(toolPath('helm'), ['upgrade', 'slipstream', CHART, ...where, ...values]);
 }
 
 async function scale(where: string, name: string, replicas: number): Promise<void> {
@@ -40,7 +39,7 @@ async function scale(where: string, name: string, replicas: number): Promise<voi
 /** A Deployment that is scaled out while its image is on its way to the seed peer, and slowly so; its Pods. */
 async function scaledOut(name: string, maxDuration: string): Promise<() => Promise<Pod[]>> {
   const image = `${REGISTRY}/held/${name}:1`;
-  await pushOver(BUSYBOX_IMAGE, image, LAYER_MIB);
+  await pushNoiseImage(image, MEBIBYTES);
   await world.cluster.limitOrigin(TRICKLE);
   const labels = { app: name };
   await world.client.create(deployments, {

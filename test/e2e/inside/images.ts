@@ -3,7 +3,6 @@ import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pushRootfs } from '../../../hack/cluster/images.ts';
-import { toolPath } from '../../../hack/tools/locate.ts';
 import { execute } from '../../../hack/tools/process.ts';
 
 const LAYERS = 4;
@@ -17,7 +16,10 @@ export async function pushLargeImage(reference: string): Promise<void> {
     const layers = [];
     for (let layer = 0; layer < LAYERS; layer += 1) {
       const name = `layer-${layer}`;
-      layers.push(await noiseLayer(folder, name, LAYER_MIB));
+      await writeNoise(join(folder, name));
+      await execute('tar', ['--create', '--file', join(folder, `${name}.tar`), '--directory', folder, name]);
+      await rm(join(folder, name));
+      layers.push(join(folder, `${name}.tar`));
     }
     await pushRootfs(reference, layers);
   } finally {
@@ -25,29 +27,9 @@ export async function pushLargeImage(reference: string): Promise<void> {
   }
 }
 
-/** Pushes an image with a layer of so many MiB, which no other image has, over a base. */
-export async function pushOver(base: string, reference: string, mebibytes: number): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'slipstream-e2e-'));
-  try {
-    const layer = await noiseLayer(folder, 'layer', mebibytes);
-    await execute(toolPath('crane'), ['append', '--insecure', '-b', base, '-f', layer, '-t', reference]);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
-
-/** Writes a layer of one file of noise; returns its path. */
-async function noiseLayer(folder: string, name: string, mebibytes: number): Promise<string> {
-  const tar = join(folder, `${name}.tar`);
-  await writeNoise(join(folder, name), mebibytes);
-  await execute('tar', ['--create', '--file', tar, '--directory', folder, name]);
-  await rm(join(folder, name));
-  return tar;
-}
-
-async function writeNoise(path: string, mebibytes: number): Promise<void> {
+async function writeNoise(path: string): Promise<void> {
   await using file = await open(path, 'w');
-  for (let part = 0; part < mebibytes; part += 1) {
+  for (let part = 0; part < LAYER_MIB; part += 1) {
     await file.write(randomBytes(MIB));
   }
 }

@@ -17,13 +17,15 @@ const LITTLE = SIZE / 4;
 
 let world: World;
 let node: ClusterNode;
+let other: ClusterNode;
 let nydus: string;
 
 before(async () => {
   world = { cluster: await openCluster(), client: loadKubeClient({ userAgent: 'slipstream-e2e' }) };
-  const [first] = world.cluster.nodes;
-  assert.ok(first !== undefined);
+  const [first, second] = world.cluster.nodes;
+  assert.ok(first !== undefined && second !== undefined);
   node = first;
+  other = second;
   await world.client.create(runtimeClasses, { metadata: { name: 'nydus' }, handler: 'nydus' });
   await pushNoiseImage(OCI, MEBIBYTES);
   nydus = await convertDirectly(OCI, `${OCI}-nydus`);
@@ -31,15 +33,16 @@ before(async () => {
 
 after(() => world?.client.close());
 
-/** Has a Pod on the emptied node read all of an image; gives the bytes that the registry sent for it. */
-async function costOf(image: string, name: string): Promise<number> {
-  await coldNode(node);
+/** Has a Pod on an emptied node read all of an image; gives the bytes that the registry sent for it. */
+async function costOf(image: string, name: string, on = node): Promise<number> {
+  await coldNode(on);
   const sent = await world.cluster.originBytes();
   await createPod(world, name, {
     image,
     // It goes on: the container of a Pod that has ended stays on the node for a minute longer than the Pod.
     command: ['/bin/sh', '-c', 'cat /noise | wc -c; exec sleep 3600'],
     graceSeconds: 1,
+    node: on.name,
     ...(image === nydus ? { runtimeClassName: 'nydus' } : {}),
   });
   await until(`Pod ${name} has read its image`, async () => {
@@ -59,6 +62,11 @@ for (const [puller, imageOf] of [
     assert.ok(first >= SIZE, `${first} bytes`);
     const second = await costOf(imageOf(), `${puller}-second`);
     assert.ok(second < LITTLE, `${second} bytes`);
+  });
+
+  test(`what ${puller} of one node has read, that of another gets from its peers`, async () => {
+    const elsewhere = await costOf(imageOf(), `${puller}-elsewhere`, other);
+    assert.ok(elsewhere < LITTLE, `${elsewhere} bytes`);
   });
 }
 
