@@ -116,7 +116,7 @@ function lastServed(jobs: readonly Job[]): (namespace: string) => string {
   const times = new Map<string, string>();
   for (const { metadata } of jobs) {
     const namespace = metadata.namespace ?? '';
-    const at = String(metadata.creationTimestamp ?? '9');
+    const at = metadata.creationTimestamp ?? '9';
     if (at > (times.get(namespace) ?? '')) {
       times.set(namespace, at);
     }

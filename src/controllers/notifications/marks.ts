@@ -2,7 +2,7 @@ import pLimit from 'p-limit';
 import type { AcceleratedImage } from '../../api/v1alpha1/acceleratedimage.ts';
 import { API_VERSION } from '../../api/v1alpha1/group.ts';
 import type { KubeClient, Manifest } from '../../kube/client.ts';
-import { isConflict, isNotFound } from '../../kube/errors.ts';
+import { isNotFound } from '../../kube/errors.ts';
 import { acceleratedImages } from '../../kube/resources.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { keyOf, type Key } from '../../runtime/object.ts';
@@ -55,8 +55,8 @@ export function createMarks(client: Pick<KubeClient, 'apply'>, clock: Clock): Ma
     } as unknown as Manifest<AcceleratedImage>;
     const how = { fieldManager: FIELD_MANAGER, force: true, subresource: 'status' } as const;
     await client.apply(acceleratedImages, marked, how).catch((error: unknown) => {
-      // Another object has that name now, or none.
-      if (!isNotFound(error) && !isConflict(error)) {
+      // One that has that name now and is another one is a conflict; it is in the cache when the sender comes again.
+      if (!isNotFound(error)) {
         throw error;
       }
     });

@@ -136,12 +136,12 @@ function createApp({ receive, tokens, metrics, clock, log }: NotificationServerO
     metrics.received(outcome);
     return reply.code(status).send({ outcome, message: status >= 500 ? 'internal error' : error.message });
   });
-  app.post(NOTIFICATIONS_PATH, async (request, reply) => {
+  app.post<{ Body: string | undefined }>(NOTIFICATIONS_PATH, async (request, reply) => {
     underway += 1;
     try {
       const { signal } = new AbortController();
       const work = { clock, ms: WORK_MS, what: 'marking what a notification is about', signal };
-      const { form, outcome, objects } = await withDeadline(work, () => receive(String(request.body ?? '')));
+      const { form, outcome, objects } = await withDeadline(work, () => receive(request.body ?? ''));
       metrics.received(outcome, form);
       return await reply.code(STATUS[outcome]).send({ outcome, objects });
     } catch (error) {
