@@ -12,7 +12,7 @@ interface Api {
   /** Writes that were sent: name and time of the mark. */
   sent: string[];
   /** Answers the oldest write that is open. */
-  answer(error?: Error): Promise<void>;
+  answer: (error?: Error) => Promise<void>;
 }
 
 function start(): Api {

@@ -21,8 +21,8 @@ interface Fixture {
   /** Bodies that got through. */
   bodies: string[];
   /** What was counted: `form outcome` → how many. */
-  counts(): Promise<Record<string, number>>;
-  stop(): void;
+  counts: () => Promise<Record<string, number>>;
+  stop: () => void;
   ended: Promise<void>;
 }
 
