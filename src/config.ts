@@ -90,7 +90,7 @@ export const Config = z.strictObject({
     /** Image of the Jobs: the operator's own. */
     image: z.string(),
     imagePullSecrets: z.array(z.string()).default([]),
-    /** Conversion Jobs that may run at once in the cluster, and as many Jobs that copy to regions. */
+    /** Conversion Jobs that may run at once in the cluster, shared fairly between namespaces, and as many Jobs that copy to regions. */
     maxConcurrent: z.int().min(1).default(4),
     /** Conversion Jobs that may read from one registry at once, and as many that copy to one. */
     maxConcurrentPerRegistry: z.int().min(1).default(2),
@@ -122,6 +122,17 @@ export const Config = z.strictObject({
       lease: z.string().min(1).default('slipstream-release'),
     })
     .prefault({}),
+  notifications: z
+    .strictObject({
+      /** Whether registries may say that a tag was pushed, so that it is resolved at once. */
+      enabled: z.boolean().default(false),
+      /** Secret in the operator's namespace; each of its values is a token with which they may. */
+      tokenSecret: z.string().max(253).default(''),
+    })
+    .prefault({})
+    .refine(({ enabled, tokenSecret }) => !enabled || tokenSecret !== '', {
+      error: 'notifications need a tokenSecret: without a token nobody may send one',
+    }),
   rewriting: z
     .strictObject({
       /** Kinds of Pod owners, as `Kind.group`, that do not mind a changed image, beside the built-in workloads. */

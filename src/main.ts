@@ -40,6 +40,7 @@ function program(signal: AbortSignal): Command {
     )
     .option('--webhook-port <port>', 'port of the admission webhook', Number, 9443)
     .option('--health-port <port>', 'port of health probes and metrics', Number, 8080)
+    .option('--notifications-port <port>', 'port of notifications of registries, where they are enabled', Number, 9292)
     .option('--service <name>', 'Service of the webhook, for which its certificate is made', 'slipstream')
     .option('--webhook-configuration <name>', 'MutatingWebhookConfiguration whose caBundle is kept right', 'slipstream')
     .option(
@@ -276,6 +277,7 @@ interface ControllerFlags {
   kubeconfig?: string;
   webhookPort: number;
   healthPort: number;
+  notificationsPort: number;
   service: string;
   webhookConfiguration: string;
   certificateSecret: string;

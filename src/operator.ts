@@ -6,11 +6,15 @@ import type { PrefetchPolicy, PrefetchPolicyStatus } from './api/v1alpha1/prefet
 import { History, sampleOf } from './autoscaling/history.ts';
 import { rewriteConfig, type Config } from './config.ts';
 import { keysForJob, keysForPod, reconcileAcceleratedImage } from './controllers/acceleratedimage/controller.ts';
+import { followNotifications } from './controllers/acceleratedimage/notified.ts';
+import { StartedJobs } from './controllers/acceleratedimage/started-jobs.ts';
 import { EVERY_TABLE, reconcileRewriteTable, removeRewriteTables } from './controllers/admissionpolicy/controller.ts';
 import { clusterChanges, tablesForImage, tablesOf } from './controllers/admissionpolicy/triggers.ts';
 import { createHolding } from './controllers/hold/holding.ts';
 import { holdMetrics } from './controllers/hold/metrics.ts';
 import { reconcileNode } from './controllers/node/controller.ts';
+import { createNotificationEndpoint } from './controllers/notifications/endpoint.ts';
+import { notificationMetrics } from './controllers/notifications/metrics.ts';
 import { keysForAutoscaler, reconcilePrefetchPolicy } from './controllers/prefetchpolicy/controller.ts';
 import { holdProblem } from './controllers/prefetchpolicy/hold.ts';
 import { prefetchMetrics } from './controllers/prefetchpolicy/metrics.ts';
@@ -79,6 +83,8 @@ export interface OperatorOptions {
   kubeconfig?: string | undefined;
   webhookPort: number;
   healthPort: number;
+  /** Where notifications of registries are taken, if that is enabled. */
+  notificationsPort: number;
   /** Service of the webhook. */
   service: string;
   webhookConfiguration: string;
@@ -135,14 +141,17 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
     jobs: caches.jobs.store,
     pods: caches.pods.store,
     nodes: caches.nodes.store,
+    started: new StartedJobs(caches.jobs.store, clock),
     status: new StatusWriter<AcceleratedImage, AcceleratedImageStatus>(
       client,
       acceleratedImages,
       'slipstream-acceleratedimage',
+      ['notification'],
     ),
     events,
   };
   enqueueSpecChanges(caches.images, imageController);
+  followNotifications(caches.images, imageController, clock);
   caches.jobs.onChange(({ object }) => enqueueAll(imageController, keysForJob(object, caches.images.store.list())));
   caches.pods.onChange(({ object }) => enqueueAll(imageController, keysForPod(object, caches.images.store.list())));
 
@@ -321,6 +330,17 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
     }),
   );
   const idle = new Set<unknown>(byPolicy ? [caches.certificates, caches.webhookConfigurations] : [caches.tables]);
+  if (config.notifications.enabled) {
+    const { images, notificationTokens: tokens } = caches;
+    const { notificationsPort: port } = options;
+    const counts = notificationMetrics(metrics);
+    manager.add(
+      'always',
+      createNotificationEndpoint({ client, config, images, tokens, metrics: counts, clock, log, port }),
+    );
+  } else {
+    idle.add(caches.notificationTokens);
+  }
   const held = holding === undefined ? [] : [holding.pods];
   if (holding === undefined) {
     idle.add(caches.lease);
@@ -381,6 +401,10 @@ function createCaches(
     pods: informer(pods, { labelSelector: `${MANAGED_BY_LABEL}=${MANAGED_BY}` }),
     tables: informer(rewriteTables),
     certificates: informer(secrets, { namespace, fieldSelector: `metadata.name=${certificateSecret}` }),
+    notificationTokens: informer(secrets, {
+      namespace,
+      fieldSelector: `metadata.name=${config.notifications.tokenSecret}`,
+    }),
     lease: informer(leases, { namespace, fieldSelector: `metadata.name=${config.hold.lease}` }),
     webhookConfigurations: informer(mutatingWebhookConfigurations, {
       fieldSelector: `metadata.name=${webhookConfiguration}`,

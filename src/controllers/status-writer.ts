@@ -20,12 +20,15 @@ export class StatusWriter<T extends WithStatus<S>, S extends object> {
   readonly #client: KubeClient;
   readonly #resource: Resource<T>;
   readonly #fieldManager: string;
+  readonly #foreign: readonly (keyof S)[];
   readonly #written = new OwnWrites();
 
-  constructor(client: KubeClient, resource: Resource<T>, fieldManager: string) {
+  /** @param foreign fields of the status that somebody else writes: they are left out, or they would be taken over and put back */
+  constructor(client: KubeClient, resource: Resource<T>, fieldManager: string, foreign: readonly (keyof S)[] = []) {
     this.#client = client;
     this.#resource = resource;
     this.#fieldManager = fieldManager;
+    this.#foreign = foreign;
   }
 
   /** Whether the cached object is at least as new as what was last written to it. */
@@ -34,8 +37,8 @@ export class StatusWriter<T extends WithStatus<S>, S extends object> {
   }
 
   async write(object: T, status: S, signal: AbortSignal): Promise<void> {
-    const next = plain(status);
-    if (isDeepStrictEqual(plain(object.status ?? {}), next)) {
+    const next = this.#own(status);
+    if (isDeepStrictEqual(this.#own(object.status ?? {}), next)) {
       return;
     }
     const { group, version, kind } = this.#resource;
@@ -54,13 +57,14 @@ export class StatusWriter<T extends WithStatus<S>, S extends object> {
     this.#written.remember(keyOf(object), written.metadata.resourceVersion ?? '');
   }
 
+  /** What this writer writes of a status, as it would come back from the wire: without undefined, with stable types. */
+  #own(status: object): unknown {
+    const own = Object.entries(status).filter(([field]) => !this.#foreign.includes(field as keyof S));
+    return JSON.parse(JSON.stringify(Object.fromEntries(own)));
+  }
+
   /** Forgets an object that is gone. */
   forget(key: Key): void {
     this.#written.forget(key);
   }
-}
-
-/** As it would come back from the wire: without undefined, with stable types. */
-function plain(value: object): unknown {
-  return JSON.parse(JSON.stringify(value));
 }

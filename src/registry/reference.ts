@@ -94,6 +94,11 @@ export function checkReference(reference: Reference): void {
   }
 }
 
+/** Whether a text is a tag (OCI Distribution, "Pulling manifests"). */
+export function isTag(text: string): boolean {
+  return TAG.test(text);
+}
+
 function splitHost(name: string): Repository {
   const slash = name.indexOf('/');
   const first = name.slice(0, Math.max(slash, 0));

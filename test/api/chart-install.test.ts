@@ -36,6 +36,7 @@ const granted: Right[] = [
   ['update', 'secrets', NAMESPACE, `${RELEASE}-webhook`],
   ['get', 'secrets', NAMESPACE, 'registry-reader'],
   ['get', 'secrets', NAMESPACE, 'dragonfly-token'],
+  ['watch', 'secrets', NAMESPACE, 'notification-tokens'],
   ['get', 'secrets', 'team-a', 'regcred'],
   ['list', 'endpointslices.discovery.k8s.io', 'dragonfly-system'],
 ];
@@ -48,6 +49,8 @@ const denied: Right[] = [
   ['get', 'secrets', 'team-a', 'other'],
   ['get', 'secrets', 'team-c', 'regcred'],
   ['update', 'secrets', 'team-a', 'regcred'],
+  ['update', 'secrets', NAMESPACE, 'notification-tokens'],
+  ['watch', 'secrets', NAMESPACE],
   ['update', 'acceleratedimages.slipstream.dev', 'team-a'],
   ['delete', 'acceleratedimages.slipstream.dev', 'team-a'],
   ['create', 'rewritetables.slipstream.dev', 'team-a'],
@@ -187,8 +190,9 @@ describe('the installed chart', () => {
 
   /** Runs the operator as the chart would, until it is ready and did what it is run for. */
   async function runOperator(log: string, what: string, done: () => Promise<boolean>): Promise<void> {
-    const [webhookPort = 0, healthPort = 0] = await freePorts(2);
-    const operator = await startProcess(process.execPath, await operatorArgs(webhookPort, healthPort), log);
+    const [webhookPort = 0, healthPort = 0, notificationsPort = 0] = await freePorts(3);
+    const args = await operatorArgs(webhookPort, healthPort, notificationsPort);
+    const operator = await startProcess(process.execPath, args, log);
     try {
       await until('the operator is ready', async () => {
         await operator.assertRunning();
@@ -201,7 +205,7 @@ describe('the installed chart', () => {
   }
 
   /** The arguments of the Deployment, with what differs outside of a Pod: ports, identity and kubeconfig. */
-  async function operatorArgs(webhookPort: number, healthPort: number): Promise<string[]> {
+  async function operatorArgs(webhookPort: number, healthPort: number, notificationsPort: number): Promise<string[]> {
     const deployment = await admin.raw('GET', `/apis/apps/v1/namespaces/${NAMESPACE}/deployments/${RELEASE}`);
     const { spec } = z
       .object({
@@ -221,6 +225,7 @@ describe('the installed chart', () => {
       `--config=${config}`,
       `--webhook-port=${webhookPort}`,
       `--health-port=${healthPort}`,
+      `--notifications-port=${notificationsPort}`,
       `--namespace=${NAMESPACE}`,
       '--identity=test',
       `--kubeconfig=${await envtest.kubeconfigFor(ACCOUNT)}`,

@@ -50,7 +50,7 @@ describe('the chart, rendered', () => {
   });
 
   test('every setting arrives in the configuration', async () => {
-    const { registries, providers, conversion, rewriting, webhook } = await config(VALUES.full);
+    const { registries, providers, conversion, rewriting, webhook, notifications } = await config(VALUES.full);
     assert.deepEqual(registries[0], {
       host: 'registry.test:5000',
       plainHTTP: true,
@@ -71,6 +71,7 @@ describe('the chart, rendered', () => {
     assert.equal(conversion.maxConcurrent, 8);
     assert.deepEqual(rewriting, { extraOwnerKinds: ['Rollout.argoproj.io'], excludedOwnerKinds: ['Job.batch'] });
     assert.deepEqual(webhook, { clientCA: loopbackCertificate.cert, clientNames: ['kube-apiserver'] });
+    assert.deepEqual(notifications, { enabled: true, tokenSecret: 'notification-tokens' });
   });
 
   test('every value is explained in values.yaml', async () => {
@@ -93,6 +94,7 @@ describe('the chart, rendered', () => {
     ['a webhook over every namespace', 'webhook.excludedNamespaces=null', /must hold kube-system/],
     ['a webhook that fails Pods', 'webhook.failurePolicy=Fail', /additional properties 'failurePolicy' not allowed/],
     ['a webhook that holds Pods up', 'webhook.timeoutSeconds=30', /maximum: got 30, want 5/],
+    ['notifications without a token', 'notifications.enabled=true', /tokenSecret': minLength/],
     ['a value that is spelt wrong', 'replica=3', /additional properties 'replica' not allowed/],
     ['a grant of every Secret', 'secretGrants[0].namespace=team-a', /missing property 'names'/],
     ['a grant by pattern', 'secretGrants[0].namespace=team-a,secretGrants[0].names={*}', /does not match pattern/],
@@ -161,6 +163,24 @@ describe('the chart, rendered', () => {
     assert.ok(!kindsOf(manifest).has('MutatingWebhookConfiguration'));
     assert.ok(!kindsOf(await template(VALUES.small)).has('MutatingAdmissionPolicy'));
     assert.doesNotMatch(manifest, /name: webhook|port: webhook|mutatingwebhookconfigurations|\[secrets\]/);
+  });
+
+  test('notifications have a Service, a port and the right to their Secret, and nothing of that is there unless they are enabled', async () => {
+    const name = 'slipstream-notifications';
+    const manifest = await template(VALUES.full);
+    const service = objects(manifest).find(({ kind, metadata }) => kind === 'Service' && metadata.name === name);
+    assert.deepEqual((service?.['spec'] as { ports: unknown }).ports, [
+      { name: 'http', port: 80, targetPort: 'notifications' },
+    ]);
+    const { spec } = Template.parse(only(objects(manifest), 'Deployment')).spec.template;
+    assert.match(JSON.stringify(spec), /"--notifications-port=9292".*{"name":"notifications","containerPort":9292}/);
+    assert.match(
+      JSON.stringify(only(objects(manifest), 'NetworkPolicy')),
+      /"port":"notifications"}],"from":\[{"podSelector"/,
+    );
+    for (const values of [VALUES.small, VALUES.policy, VALUES.hold]) {
+      assert.doesNotMatch(await template(values), /-notifications|name: notifications|port: notifications|9292/);
+    }
   });
 
   test('nothing of holding is there unless it is enabled, and then nobody has a right that it does not need', async () => {

@@ -26,6 +26,7 @@ const EVERYTHING_BELOW = [
   'holding',
   'backtest',
   'learn',
+  'notifications',
   'warming',
   'config',
 ];
@@ -48,6 +49,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   holding: ['api', 'autoscaling', 'rewriting', 'scaleout'],
   backtest: ['api', 'autoscaling'],
   learn: ['rafs', 'registry'],
+  notifications: ['registry'],
   warming: ['api', 'converter', 'dragonfly', 'kube', 'rafs', 'registry', 'config'],
   controllers: EVERYTHING_BELOW,
   webhook: EVERYTHING_BELOW,

@@ -23,8 +23,9 @@ export interface Distribution extends AsyncDisposable {
  * Starts the distribution registry on 127.0.0.1, with what it stores below `directory`. One that is started again there goes
  * on with uploads.
  * @param at port; a free one by default
+ * @param more settings of its configuration file
  */
-export async function startDistribution(directory: string, at?: number): Promise<Distribution> {
+export async function startDistribution(directory: string, at?: number, more: object = {}): Promise<Distribution> {
   const port = at ?? (await freePorts(1))[0] ?? 0;
   const config = join(directory, 'registry.json');
   const settings = {
@@ -32,6 +33,7 @@ export async function startDistribution(directory: string, at?: number): Promise
     storage: { filesystem: { rootdirectory: join(directory, 'registry') }, delete: { enabled: true } },
     http: { addr: `127.0.0.1:${port}`, secret: 'what the states of uploads are signed with' },
     log: { level: 'warn' },
+    ...more,
   };
   await writeFile(config, JSON.stringify(settings));
   const registry = await startProcess(

@@ -22,10 +22,23 @@ export interface RunningOperator extends AsyncDisposable {
   webhookPort: number;
   /** Where it serves health and metrics on 127.0.0.1. */
   healthPort: number;
+  /** Where it takes notifications on 127.0.0.1, if that is enabled. */
+  notificationsPort: number;
+  /** Starts another replica beside it, which leads once this one does not; it ends with it at the latest. */
+  join(identity: string): Promise<Replica>;
   /** Tells the operator to end; its controllers end at once, its webhook serves on for a while. */
   stop(): void;
   /** Lines that it has logged, to look at when a test fails. */
   lines: string[];
+}
+
+/** A replica of the operator in this process. */
+export interface Replica extends Pick<
+  RunningOperator,
+  'webhookPort' | 'healthPort' | 'notificationsPort' | 'lines' | 'stop'
+> {
+  /** Settles when it has ended. */
+  ended: Promise<void>;
 }
 
 /** Starts etcd, kube-apiserver and the operator with this configuration; `team-a` is a namespace to work in. */
@@ -39,7 +52,37 @@ export async function startOperator(settings: Partial<Record<keyof Config, unkno
   const nodeInfo = { operatingSystem: 'linux', architecture: 'amd64' };
   const status = { status: { nodeInfo } };
   await client.patch(nodes, { name: 'node-1' }, status, 'application/merge-patch+json', { subresource: 'status' });
-  const [webhookPort = 0, healthPort = 0] = await freePorts(2);
+  const first = await startReplica(envtest, 'test', settings);
+  const replicas = [first];
+  return {
+    client,
+    envtest,
+    ...first,
+    async join(identity) {
+      const replica = await startReplica(envtest, identity, settings);
+      replicas.push(replica);
+      return replica;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const { stop } of replicas) {
+        stop();
+      }
+      try {
+        await Promise.all(replicas.map(({ ended }) => ended));
+      } finally {
+        await client.close();
+        await envtest.stop();
+      }
+    },
+  };
+}
+
+async function startReplica(
+  envtest: Envtest,
+  identity: string,
+  settings: Partial<Record<keyof Config, unknown>>,
+): Promise<Replica> {
+  const [webhookPort = 0, healthPort = 0, notificationsPort = 0] = await freePorts(3);
   const stop = new AbortController();
   const lines: string[] = [];
   const sink = new Writable({
@@ -52,10 +95,11 @@ export async function startOperator(settings: Partial<Record<keyof Config, unkno
     {
       config: Config.parse({ conversion: { image: 'slipstream:test' }, ...settings }),
       namespace: OPERATOR_NAMESPACE,
-      identity: 'test',
+      identity,
       kubeconfig: envtest.kubeconfig,
       webhookPort,
       healthPort,
+      notificationsPort,
       service: 'slipstream',
       webhookConfiguration: 'slipstream',
       certificateSecret: 'slipstream-webhook',
@@ -66,21 +110,5 @@ export async function startOperator(settings: Partial<Record<keyof Config, unkno
   );
   // Its failure is reported when the test ends; until then the test's own waiting fails.
   running.catch(() => undefined);
-  return {
-    client,
-    envtest,
-    webhookPort,
-    healthPort,
-    lines,
-    stop: () => stop.abort(),
-    async [Symbol.asyncDispose]() {
-      stop.abort();
-      try {
-        await running;
-      } finally {
-        await client.close();
-        await envtest.stop();
-      }
-    },
-  };
+  return { webhookPort, healthPort, notificationsPort, lines, stop: () => stop.abort(), ended: running };
 }

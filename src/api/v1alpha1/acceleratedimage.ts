@@ -250,6 +250,9 @@ export const AcceleratedImageStatus = z
         image: z.string().max(1024).meta({ description: 'The reference that was resolved.' }),
         digest: Digest.meta({ description: 'What the registry answered: the digest of a manifest or of an index.' }),
         resolvedAt: Time.meta({ description: 'When the registry last said so.' }),
+        notifiedAt: Time.optional().meta({
+          description: 'The notification that this follows on: its status.notification.at.',
+        }),
         platforms: z
           .array(PlatformImage.extend({ layers: Count.meta({ description: 'Number of layers.' }) }))
           .max(16)
@@ -258,6 +261,15 @@ export const AcceleratedImageStatus = z
       })
       .optional()
       .meta({ description: 'The source as last resolved.' }),
+    notification: z
+      .object({
+        at: Time.meta({ description: 'When it came, by the clock of the replica that took it.' }),
+      })
+      .optional()
+      .meta({
+        description:
+          'The newest notification that the tag was pushed. The registry is asked while it is another than status.source.notifiedAt.',
+      }),
     artifact: z
       .object({
         image: z.string().max(1200).meta({ description: 'What Pods are rewritten to: repository:tag@digest.' }),

@@ -48,6 +48,55 @@ test('a finished Job frees its place, whether it succeeded or failed', () => {
   assert.deepEqual(placeInQueue(first, done, all, CAPS), { free: true });
 });
 
+test('a namespace with five hundred images does not hold back the one of another', () => {
+  const crowd = Array.from({ length: 500 }, (_, index) => queued(`a${index}`, '2026-01-01T00:00:00Z'));
+  const one = acceleratedImage('one', {
+    metadata: { namespace: 'team-b', creationTimestamp: '2026-06-01T00:00:00Z' },
+    spec: { source: { image: 'registry.test/web:1' } },
+    status: { conversion: { hash: 'one', phase: 'Queued' } },
+  });
+  const busy = [running('a', 'registry.test')];
+  assert.deepEqual(placeInQueue(one, busy, [...crowd, one], CAPS), { free: false, position: 1 });
+  const done = [running('a', 'registry.test', [{ type: 'Complete', status: 'True' }])];
+  assert.deepEqual(placeInQueue(one, done, [...crowd, one], CAPS), { free: true });
+  const oldest = crowd[0] ?? first;
+  assert.deepEqual(placeInQueue(oldest, done, [...crowd, one], CAPS), { free: false, position: 2 });
+});
+
+test('what was converted before waits behind what never was', () => {
+  const digest = `sha256:${'a'.repeat(64)}`;
+  const artifact = {
+    image: 'registry.test/web:1-nydus',
+    digest,
+    sourceDigest: digest,
+    format: 'RafsV6',
+    builder: 'v2',
+    convertedAt: '2026-01-02T00:00:00Z',
+    platforms: [],
+  };
+  const again = acceleratedImage('again', { status: { artifact, conversion: { hash: 'h', phase: 'Queued' } } });
+  assert.deepEqual(placeInQueue(again, [], [again, second], { ...CAPS, maxConcurrent: 1 }), {
+    free: false,
+    position: 2,
+  });
+});
+
+test('who could not begin if it were its turn keeps no place from others', () => {
+  const condition = { type: 'Reconciling', status: 'True', reason: 'RegistryUnreachable', message: '' };
+  const conditions = [{ ...condition, lastTransitionTime: '2026-01-01T00:00:00Z' }];
+  const stuck = acceleratedImage('stuck', {
+    metadata: { creationTimestamp: '2025-01-01T00:00:00Z' },
+    status: { conversion: { hash: 'stuck', phase: 'Queued' }, conditions },
+  });
+  const suspended = acceleratedImage('suspended', {
+    metadata: { creationTimestamp: '2025-01-01T00:00:00Z' },
+    spec: { suspend: true },
+    status: { conversion: { hash: 'suspended', phase: 'Queued' } },
+  });
+  const invalid = queued('invalid', '2027-01-01T00:00:00Z', 'registry.test/UPPER:1');
+  assert.deepEqual(placeInQueue(first, [], [stuck, suspended, invalid, first], CAPS), { free: true });
+});
+
 function copying(name: string, registry: string): ReturnType<typeof job> {
   const labels = { 'slipstream.dev/replication': name };
   return job(name, { metadata: { labels, annotations: { 'slipstream.dev/registry': registry } } });

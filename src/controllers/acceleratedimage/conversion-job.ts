@@ -25,7 +25,8 @@ const LOG_TAIL = { tailLines: 20, limitBytes: 64 * 1024 };
 
 export async function startJob(pass: Pass, deps: Dependencies, identity: ConversionIdentity): Promise<StepResult> {
   const { image, status, source, target, dictionary } = pass;
-  const place = placeInQueue(image, deps.jobs.list().filter(isConversion), deps.images.list(), deps.config.conversion);
+  const conversions = [...deps.jobs.list(), ...deps.started.list()].filter(isConversion);
+  const place = placeInQueue(image, conversions, deps.images.list(), deps.config.conversion);
   if (!place.free) {
     status.conversion = { hash: identity.hash, phase: 'Queued', queuePosition: place.position };
     return {
@@ -75,10 +76,17 @@ export async function startJob(pass: Pass, deps: Dependencies, identity: Convers
   };
 }
 
-/** Creates a Job, unless it is there already: its name says all that it does. */
-export async function createJob({ signal }: Pass, { client }: Dependencies, job: Manifest<Job>): Promise<void> {
+/** Creates a Job, unless it is there already: its name says all that it does. It counts as running from this call on. */
+export async function createJob(
+  { signal }: Pass,
+  { client, started }: Dependencies,
+  job: Manifest<Job>,
+): Promise<void> {
+  const counted = { metadata: job.metadata } as Job;
+  started.add(counted);
   await client.create(jobs, job, signal).catch((error: unknown) => {
     if (!isAlreadyExists(error)) {
+      started.remove(counted);
       throw error;
     }
   });

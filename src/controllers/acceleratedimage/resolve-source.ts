@@ -3,17 +3,20 @@ import type { Clock } from '../../runtime/clock.ts';
 import { parseDuration } from '../duration.ts';
 import { nodePlatforms } from '../../rewriting/platforms.ts';
 import { fromRegistryError } from '../registry-errors.ts';
+import { isNotified } from './notified.ts';
 import { CONTINUE, credentialsFor } from './pass.ts';
 import type { Dependencies, Pass, StepResult } from './pass.ts';
 import { describeSource } from './source.ts';
 
-/** Asks the registry what the source is now, when the interval has passed or the spec has changed. */
+/** Asks the registry what the source is now: when the interval has passed, the spec has changed, or it is said to have moved. */
 export async function resolveSource(pass: Pass, deps: Dependencies): Promise<StepResult> {
   const { image, source, signal } = pass;
   if (isResolved(pass, deps.clock)) {
     return CONTINUE;
   }
   const interval = parseDuration(image.spec.source.interval);
+  // What comes while the registry answers is another one, and the registry is asked again.
+  const notifiedAt = image.status?.notification?.at;
   try {
     const credentials = await credentialsFor(pass, deps, source, image.spec.source.pullSecretRef?.name);
     const { digest } = await deps.registry.resolve(source, { credentials, signal });
@@ -32,6 +35,7 @@ export async function resolveSource(pass: Pass, deps: Dependencies): Promise<Ste
       image: image.spec.source.image,
       digest,
       resolvedAt: deps.clock.now().toISOString(),
+      ...(notifiedAt === undefined ? {} : { notifiedAt }),
       ...(platforms === undefined ? {} : { platforms }),
     };
     return CONTINUE;
@@ -42,7 +46,7 @@ export async function resolveSource(pass: Pass, deps: Dependencies): Promise<Ste
 
 function isResolved({ image, status, source }: Pass, clock: Clock): boolean {
   const resolved = status.source;
-  if (resolved === undefined || resolved.platforms === undefined || specChanged(image)) {
+  if (resolved === undefined || resolved.platforms === undefined || specChanged(image) || isNotified(image)) {
     return false;
   }
   const age = clock.now().getTime() - new Date(resolved.resolvedAt).getTime();
