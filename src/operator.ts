@@ -6,6 +6,7 @@ import type { PrefetchPolicy, PrefetchPolicyStatus } from './api/v1alpha1/prefet
 import { History, sampleOf } from './autoscaling/history.ts';
 import { rewriteConfig, type Config } from './config.ts';
 import { keysForJob, keysForPod, reconcileAcceleratedImage } from './controllers/acceleratedimage/controller.ts';
+import { RunningImages } from './controllers/acceleratedimage/running-images.ts';
 import { EVERY_TABLE, reconcileRewriteTable, removeRewriteTables } from './controllers/admissionpolicy/controller.ts';
 import { clusterChanges, tablesForImage, tablesOf } from './controllers/admissionpolicy/triggers.ts';
 import { createHolding } from './controllers/hold/holding.ts';
@@ -135,6 +136,7 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
     jobs: caches.jobs.store,
     pods: caches.pods.store,
     nodes: caches.nodes.store,
+    running: new RunningImages(client, clock),
     status: new StatusWriter<AcceleratedImage, AcceleratedImageStatus>(
       client,
       acceleratedImages,

@@ -11,6 +11,8 @@ const Image = z.strictObject({
   from: z.string().max(1200),
   /** Where to: `repository:tag`. */
   to: z.string().max(1200),
+  /** A tag of its own that keeps the copy in the registry when the other one moves. */
+  ownTag: z.string().max(128).optional(),
 });
 
 /** One copy for a region, as the controller asks a Job for it. */

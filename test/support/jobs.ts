@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ConvertRequest } from '../../src/converter/options.ts';
 import type { ConvertSuccess } from '../../src/converter/result.ts';
+import { ownTag } from '../../src/converter/owntag.ts';
 import { SOURCE_DIGEST_ANNOTATION } from '../../src/converter/nydus.ts';
 import { OPTIONS_ANNOTATION } from '../../src/api/v1alpha1/labels.ts';
 import type { KubeClient } from '../../src/kube/client.ts';
@@ -48,12 +49,20 @@ function converted(text: string, registries: readonly FaultyRegistry[]): { ok: b
   const annotations = { [SOURCE_DIGEST_ANNOTATION]: sourceDigest, [OPTIONS_ANNOTATION]: request.optionsHash };
   const layers = [noise(2 << 20, sourceDigest), Buffer.from(`bootstrap of ${sourceDigest}`)];
   const registry = registries.find((each) => each.host === host);
-  const { digest = '' } = registry?.addImage(repository, tag, { annotations, layers }) ?? {};
+  const moved = registry?.content.manifest(repository, tag ?? '') !== undefined;
+  const stored = registry?.addImage(repository, tag, { annotations, layers });
+  const { digest = '' } = stored ?? {};
+  const own = ownTag(tag ?? '', digest);
+  const made = [...(registry?.content.manifest(repository, own) ? [] : [own]), ...(moved ? [] : [tag ?? ''])];
+  if (stored !== undefined) {
+    registry?.content.addManifest(repository, own, stored.body, stored.mediaType);
+  }
   const [platform = ''] = request.platforms;
   const result: ConvertSuccess = {
     ok: true,
     digest,
     image: `${request.target}@${digest}`,
+    made,
     sourceDigest,
     builder: 'none',
     platforms: [{ platform, digest, sourceDigest, size: 2 << 20, bootstrapSize: 1 }],

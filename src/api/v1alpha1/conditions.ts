@@ -14,6 +14,11 @@ export const STALLED = 'Stalled';
  * does not depend on it.
  */
 export const REPLICATED = 'Replicated';
+/**
+ * AcceleratedImage only. Abnormal-true: tags of older artifacts could not be removed; present only while True. Ready does not
+ * depend on it.
+ */
+export const CLEANUP_FAILED = 'CleanupFailed';
 /** PrefetchPolicy only. Normal-true: every blob that the next Pods will read was read back from the seed peers. */
 export const WARM = 'Warm';
 /**
@@ -66,6 +71,14 @@ export const AcceleratedImageReason = {
   ReplicationPending: 'ReplicationPending',
   /** Replicated=False: a copy failed; `status.replicas` says which and why. Tried again by itself, others are not held up. */
   ReplicationFailed: 'ReplicationFailed',
+  /** In `status.history`: the tags of an older artifact stay, as a Pod runs it or another AcceleratedImage needs it. */
+  InUse: 'InUse',
+  /** CleanupFailed: the registry deletes no tags. Remove them by its own means, or have it allow that. */
+  DeletionUnsupported: 'DeletionUnsupported',
+  /** An Event: tags that an object made are gone from the registries, as `spec.history` or `spec.deletionPolicy` asks. */
+  TagsRemoved: 'TagsRemoved',
+  /** An Event: an object with `deletionPolicy: Delete` is gone, and tags that it made are not; the message says which and why. */
+  TagsLeft: 'TagsLeft',
 } as const;
 export type AcceleratedImageReason = (typeof AcceleratedImageReason)[keyof typeof AcceleratedImageReason];
 

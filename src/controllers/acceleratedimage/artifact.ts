@@ -3,9 +3,11 @@ import { AcceleratedImageReason as Reason } from '../../api/v1alpha1/conditions.
 import { formatSeconds } from '../../api/v1alpha1/duration.ts';
 import type { ConvertSuccess } from '../../converter/result.ts';
 import { RegistryError } from '../../registry/errors.ts';
+import { formatReference } from '../../registry/reference.ts';
 import { parseDuration } from '../duration.ts';
 import { ReconcileError } from '../reconcile-error.ts';
 import { fromRegistryError } from '../registry-errors.ts';
+import { remember, tagsOf } from './history.ts';
 import type { ConversionIdentity } from './identity.ts';
 import type { JobState } from './job-state.ts';
 import { CONTINUE, targetCredentials } from './pass.ts';
@@ -89,6 +91,10 @@ export async function acceptResult(
       bootstrapSize,
     })),
   };
+  status.history = remember(status.history ?? [], status.artifact, {
+    names: tagsOf(status.artifact),
+    made: (result.made ?? []).map((tag) => formatReference({ ...target, tag })),
+  });
   status.conversion = {
     hash: identity.hash,
     job: identity.jobName,

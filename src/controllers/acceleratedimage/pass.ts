@@ -12,6 +12,7 @@ import { resolveCredentials } from '../credentials.ts';
 import { stalled } from '../reconcile-error.ts';
 import type { Logger } from 'pino';
 import { targetReference } from './identity.ts';
+import type { RunningImages } from './running-images.ts';
 
 export interface Dependencies {
   client: KubeClient;
@@ -24,6 +25,7 @@ export interface Dependencies {
   /** Pods of our Jobs only. */
   pods: ReadStore<Pod>;
   nodes: ReadStore<Node>;
+  running: RunningImages;
 }
 
 /** One pass over one object: what is known of it so far, and the status being drafted. */
