@@ -96,6 +96,7 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
   const metrics = createMetricsRegistry();
   const client = loadKubeClient({ kubeconfig: options.kubeconfig, userAgent });
   const registry = new RegistryClient({
+    refusedNetworks: config.refusedNetworks,
     registries: Object.fromEntries(config.registries.map(({ host, plainHTTP, ca }) => [host, { plainHTTP, ca }])),
     userAgent,
     log,

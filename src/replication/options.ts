@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Registries } from '../converter/options.ts';
+import { RefusedNetworks, Registries } from '../converter/options.ts';
 
 /** Whose credentials an image is read with. */
 export const Role = z.enum(['artifact', 'source']);
@@ -20,5 +20,6 @@ export const ReplicateRequest = z.strictObject({
   /** Copied one after the other. */
   images: z.array(Image).min(1).max(2),
   registries: Registries,
+  refusedNetworks: RefusedNetworks,
 });
 export type ReplicateRequest = z.infer<typeof ReplicateRequest>;

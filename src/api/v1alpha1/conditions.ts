@@ -53,8 +53,10 @@ export const AcceleratedImageReason = {
   CredentialsRejected: 'CredentialsRejected',
   /** Ready=False: the namespace did not grant the operator `get` on the Secret; the message holds the Role to apply. */
   CredentialsForbidden: 'CredentialsForbidden',
-  /** Ready=False: the Secret does not exist or holds no docker config. */
+  /** Ready=False: the Secret does not exist. */
   CredentialsMissing: 'CredentialsMissing',
+  /** Ready=False: the Secret is of another type, holds no docker config, or has no usable entry for the registry that it names. */
+  CredentialsMalformed: 'CredentialsMalformed',
   /** Ready=False: the registry answered 429; tried again when it said. */
   RateLimited: 'RateLimited',
   /** Ready=False: no answer from the registry, or an answer of 5xx. */
