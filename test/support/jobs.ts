@@ -20,6 +20,7 @@ const MERGE = 'application/merge-patch+json';
  * again: a conversion puts an artifact of the right annotations into its registry, a copy runs the real worker.
  * @param registries the doubles that artifacts are put into.
  * @param kind of the Jobs to run; all when empty.
+ * @param only the name of the one Job to run.
  * @returns the names of the Jobs that it brought to their end.
  */
 export async function runJobs(
@@ -27,10 +28,14 @@ export async function runJobs(
   namespace: string,
   registries: readonly FaultyRegistry[],
   kind: 'convert' | 'replicate' | '' = '',
+  only?: string,
 ): Promise<string[]> {
   const { items } = await client.list(jobs, { namespace });
   const open = items.filter(
-    ({ metadata, status }) => metadata.name.startsWith(`slipstream-${kind}`) && status?.conditions === undefined,
+    ({ metadata, status }) =>
+      metadata.name.startsWith(`slipstream-${kind}`) &&
+      status?.conditions === undefined &&
+      (only === undefined || metadata.name === only),
   );
   await Promise.all(open.map((job) => finish(client, job, work(job))));
   return open.map(({ metadata }) => metadata.name);
