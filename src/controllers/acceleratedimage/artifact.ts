@@ -15,6 +15,9 @@ import type { Dependencies, Pass, StepResult } from './pass.ts';
 import { deleteJob } from './conversion-job.ts';
 import { verifyArtifact } from './verify.ts';
 
+/** Zero would be never. */
+const AT_ONCE_MS = 1;
+
 /** A verified artifact may be deleted from the registry behind our back: looked at as often as the source. */
 export async function checkPresence(pass: Pass, deps: Dependencies): Promise<StepResult> {
   const { status, image, target, signal } = pass;
@@ -35,7 +38,7 @@ export async function checkPresence(pass: Pass, deps: Dependencies): Promise<Ste
       delete status.conversion;
       return {
         next: 'wait',
-        afterMs: 0,
+        afterMs: AT_ONCE_MS,
         reason: Reason.ArtifactMissing,
         message: `${artifact.image} has gone from the registry; it is converted again`,
       };
