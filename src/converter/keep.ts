@@ -24,7 +24,7 @@ export async function keepAlive(
   if (before === digest) {
     return [];
   }
-  await explained('target', `tag ${formatReference(reference)}`, async () => {
+  await explained('target', `push manifest ${digest} to ${formatReference(reference)}`, async () => {
     const { body, descriptor } = await read();
     await watches.push.during(() =>
       registry.pushManifest(reference, body, descriptor.mediaType, callOptions(target, signal)),
