@@ -84,6 +84,11 @@ export const Config = z.strictObject({
   /** RuntimeClass set on rewritten Pods; empty where Nydus is every node's default snapshotter. */
   runtimeClassName: z.string().default('nydus'),
   registries: z.array(RegistrySettings).default([]),
+  /** Networks of the cluster (CIDR), as of its Services and Pods: only what `registries` lists may be, or lead, there. */
+  refusedNetworks: z
+    .array(z.union([z.cidrv4(), z.cidrv6()]))
+    .max(64)
+    .default([]),
   providers: z.array(ProviderSettings).default([]),
   prometheus: PrometheusSettings.optional(),
   conversion: z.strictObject({

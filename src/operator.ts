@@ -8,6 +8,7 @@ import { rewriteConfig, type Config } from './config.ts';
 import { keysForJob, keysForPod, reconcileAcceleratedImage } from './controllers/acceleratedimage/controller.ts';
 import { followNotifications } from './controllers/acceleratedimage/notified.ts';
 import { StartedJobs } from './controllers/acceleratedimage/started-jobs.ts';
+import { RunningImages } from './controllers/acceleratedimage/running-images.ts';
 import { EVERY_TABLE, reconcileRewriteTable, removeRewriteTables } from './controllers/admissionpolicy/controller.ts';
 import { clusterChanges, tablesForImage, tablesOf } from './controllers/admissionpolicy/triggers.ts';
 import { createHolding } from './controllers/hold/holding.ts';
@@ -101,6 +102,7 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
   const metrics = createMetricsRegistry();
   const client = loadKubeClient({ kubeconfig: options.kubeconfig, userAgent });
   const registry = new RegistryClient({
+    refusedNetworks: config.refusedNetworks,
     registries: Object.fromEntries(config.registries.map(({ host, plainHTTP, ca }) => [host, { plainHTTP, ca }])),
     userAgent,
     log,
@@ -142,6 +144,7 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
     pods: caches.pods.store,
     nodes: caches.nodes.store,
     started: new StartedJobs(caches.jobs.store, clock),
+    running: new RunningImages(client, clock),
     status: new StatusWriter<AcceleratedImage, AcceleratedImageStatus>(
       client,
       acceleratedImages,

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   AcceleratedImageReason,
+  CLEANUP_FAILED,
   HOLDING,
   PrefetchPolicyReason,
   READY,
@@ -31,8 +32,8 @@ export interface ConditionDocs {
 export async function conditionDocs(): Promise<ConditionDocs> {
   const source = await readFile(CONDITIONS, 'utf8');
   return {
-    types: [READY, RECONCILING, STALLED, REPLICATED, WARM, HOLDING].map((value) =>
-      documented(source, `export const [A-Z]+ = '${value}'`, value),
+    types: [READY, RECONCILING, STALLED, REPLICATED, CLEANUP_FAILED, WARM, HOLDING].map((value) =>
+      documented(source, `export const [A-Z_]+ = '${value}'`, value),
     ),
     reasons: {
       AcceleratedImage: reasonsOf(source, 'AcceleratedImageReason', AcceleratedImageReason),

@@ -4,10 +4,8 @@ import type { KubeClient } from '../kube/client.ts';
 import { secrets } from '../kube/resources.ts';
 import { parseDockerConfig } from '../registry/auth.ts';
 import type { Credentials } from '../registry/auth.ts';
+import { parseDockerSecret } from '../registry/secret.ts';
 import type { Reference } from '../registry/reference.ts';
-
-/** Key of a Secret of type kubernetes.io/dockerconfigjson. */
-const SECRET_KEY = '.dockerconfigjson';
 
 export interface CredentialSources {
   /** The user's Docker configuration file; it need not exist. */
@@ -34,12 +32,7 @@ export async function findCredentials(
     return own;
   }
   const secret = await client().get(secrets, { namespace: operatorNamespace, name }, signal);
-  const label = `Secret ${operatorNamespace}/${name}`;
-  const encoded = secret.data?.[SECRET_KEY];
-  if (encoded === undefined) {
-    throw new Error(`${label} has no key ${SECRET_KEY}; it must be of type kubernetes.io/dockerconfigjson`);
-  }
-  return lookup(Buffer.from(encoded, 'base64').toString('utf8'), label, registry, repository);
+  return parseDockerSecret(secret, `Secret ${operatorNamespace}/${name}`).lookup(registry, repository);
 }
 
 function lookup(text: string, from: string, registry: string, repository: string): Credentials | undefined {

@@ -2,14 +2,14 @@ import { AcceleratedImageReason as Reason } from '../api/v1alpha1/conditions.ts'
 import type { Config } from '../config.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { KubeError } from '../kube/errors.ts';
-import { secrets } from '../kube/resources.ts';
-import { parseDockerConfig } from '../registry/auth.ts';
+import { secrets, type Secret } from '../kube/resources.ts';
 import type { Credentials } from '../registry/auth.ts';
+import { RegistryError } from '../registry/errors.ts';
+import { parseDockerSecret } from '../registry/secret.ts';
 import type { Reference } from '../registry/reference.ts';
-import { stalled, waiting } from './reconcile-error.ts';
+import { waiting } from './reconcile-error.ts';
 
 const RETRY_MS = 60_000;
-const DOCKER_CONFIG_KEY = '.dockerconfigjson';
 
 export interface CredentialsRequest {
   /** Namespace of the object that asks. */
@@ -29,7 +29,7 @@ export interface CredentialsOptions {
 /**
  * Credentials with which the operator itself reads a registry, in this order: what the admin configured for the host and
  * this namespace; the object's own Secret, if its namespace granted `get` on it; else anonymous (undefined).
- * @throws ReconcileError CredentialsForbidden (with the Role to apply) or CredentialsMissing.
+ * @throws ReconcileError CredentialsForbidden (with the Role to apply), CredentialsMissing or CredentialsMalformed.
  */
 export async function resolveCredentials(
   request: CredentialsRequest,
@@ -47,17 +47,34 @@ export async function resolveCredentials(
   if (source === undefined) {
     return undefined;
   }
-  const text = await readDockerConfig(client, source, signal);
-  return parseDockerConfig(text).lookup(request.reference.registry, request.reference.repository);
+  const { registry, repository } = request.reference;
+  const label = `Secret ${source.namespace}/${source.name}`;
+  const secret = await readSecret(client, source, signal);
+  const store = explained(() => parseDockerSecret(secret, label));
+  const credentials = store.lookup(registry, repository);
+  const problem = credentials === undefined ? store.problem(registry, repository) : undefined;
+  if (problem !== undefined) {
+    throw waiting(Reason.CredentialsMalformed, `${label}: ${problem}`, RETRY_MS);
+  }
+  return credentials;
 }
 
-async function readDockerConfig(
+/** A Secret that is not usable is looked at again soon: somebody may be about to correct it. */
+function explained<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    throw error instanceof RegistryError ? waiting(Reason.CredentialsMalformed, error.message, RETRY_MS, error) : error;
+  }
+}
+
+async function readSecret(
   client: KubeClient,
   ref: { namespace: string; name: string },
   signal: AbortSignal,
-): Promise<string> {
+): Promise<Secret> {
   const label = `Secret ${ref.namespace}/${ref.name}`;
-  const secret = await client.get(secrets, ref, signal).catch((error: unknown) => {
+  return await client.get(secrets, ref, signal).catch((error: unknown) => {
     if (error instanceof KubeError && error.code === 403) {
       throw waiting(Reason.CredentialsForbidden, forbiddenMessage(ref), RETRY_MS, error);
     }
@@ -71,14 +88,6 @@ async function readDockerConfig(
     }
     throw error;
   });
-  const encoded = secret.data?.[DOCKER_CONFIG_KEY];
-  if (encoded === undefined) {
-    throw stalled(
-      Reason.CredentialsMissing,
-      `${label} has no key ${DOCKER_CONFIG_KEY}; it must be of type kubernetes.io/dockerconfigjson`,
-    );
-  }
-  return Buffer.from(encoded, 'base64').toString('utf8');
 }
 
 function forbiddenMessage({ namespace, name }: { namespace: string; name: string }): string {

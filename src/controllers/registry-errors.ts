@@ -2,6 +2,8 @@ import { AcceleratedImageReason as Reason } from '../api/v1alpha1/conditions.ts'
 import { RegistryError } from '../registry/errors.ts';
 import { ReconcileError, stalled, transient, waiting } from './reconcile-error.ts';
 
+/** Credentials that were refused may be rotated at any time: looked at again no later than this. */
+const CREDENTIALS_RETRY_MS = 60_000;
 const DEFAULT_RATE_LIMIT_MS = 60_000;
 
 /**
@@ -16,13 +18,15 @@ export function fromRegistryError(error: unknown, retryMs: number): unknown {
     case 'NotFound':
       return waiting(Reason.SourceNotFound, error.message, retryMs, error);
     case 'Unauthorized':
-      return waiting(Reason.CredentialsRejected, error.message, retryMs, error);
+      return waiting(Reason.CredentialsRejected, error.message, Math.min(retryMs, CREDENTIALS_RETRY_MS), error);
     case 'RateLimited':
       return waiting(Reason.RateLimited, error.message, error.retryAfter ?? DEFAULT_RATE_LIMIT_MS, error);
     case 'Unreachable':
       return transient(Reason.RegistryUnreachable, error.message, error);
     case 'DigestMismatch':
       return waiting(Reason.VerificationFailed, error.message, retryMs, error);
+    case 'Refused':
+      return stalled(Reason.InvalidSpec, error.message, error);
     case 'TooLarge':
     case 'Unsupported':
     case 'Invalid':

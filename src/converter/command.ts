@@ -37,7 +37,8 @@ async function run(command: ConvertCommand, log: Logger, signal: AbortSignal): P
   const request = parseRequest(command.request);
   const source = await readCredentials(command.sourceConfig);
   const target = command.targetConfig === undefined ? source : await readCredentials(command.targetConfig);
-  const registry = new RegistryClient({ registries: request.registries, userAgent: command.userAgent, log });
+  const { registries, refusedNetworks = [] } = request;
+  const registry = new RegistryClient({ registries, refusedNetworks, userAgent: command.userAgent, log });
   try {
     return await convert(
       request,

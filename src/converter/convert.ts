@@ -10,6 +10,7 @@ import { LAYER_BOUNDS, type LayerBounds } from './bounds.ts';
 import { ConvertError, failureOf, isDiskFull } from './errors.ts';
 import { assembleImage, type AssembledImage } from './image.ts';
 import type { ConversionJob, Endpoint } from './job.ts';
+import { keepEarlier } from './keep.ts';
 import { convertLayers, withContents } from './layers.ts';
 import { fsVersionOf, PIPELINE_VERSION } from './nydus.ts';
 import { builderVersion } from './nydusimage.ts';
@@ -122,7 +123,11 @@ async function run(
   const whole = current === undefined ? undefined : await findWhole(current, source, job, target);
   if (current !== undefined && whole !== undefined) {
     log.info({ digest: current.digest }, 'the artifact is there already');
-    return success(current.digest, whole, source, { total: layers.length, reused: layers.length }, job);
+    const made = await keepEarlier(current.digest, job, signal);
+    return {
+      ...success(current.digest, whole, source, { total: layers.length, reused: layers.length }, job),
+      made,
+    };
   }
 
   const sizes = new Map(layers.map(({ digest, size }) => [digest, size]));
@@ -141,13 +146,13 @@ async function run(
       assembled.push(await assembleImage(image, converted.blobs, part, signal));
     }
   }
-  const digest = await publish(assembled, source.digest, job, signal);
+  const { digest, made } = await publish(assembled, source.digest, job, signal);
   progress.finish();
 
   const platforms = assembled.map(({ image, manifest }) =>
     platformResult(image.name, image.descriptor.digest, manifest),
   );
-  return success(digest, platforms, source, { total: layers.length, reused }, job);
+  return { ...success(digest, platforms, source, { total: layers.length, reused }, job), made };
 }
 
 /** The layers of several platforms, each once. */

@@ -31,6 +31,7 @@ const SOURCE_REASONS: Record<RegistryErrorKind, { reason: FailureReason; permane
   Unreachable: { reason: 'RegistryUnreachable', permanent: false },
   DigestMismatch: { reason: 'ConversionFailed', permanent: true },
   TooLarge: { reason: 'ConversionFailed', permanent: true },
+  Refused: { reason: 'InvalidSpec', permanent: true },
   Unsupported: { reason: 'ConversionFailed', permanent: true },
   Invalid: { reason: 'ConversionFailed', permanent: true },
 };

@@ -15,6 +15,9 @@ const Registry = z.strictObject({
 /** How to speak to registries, by host. A host that is not there is spoken to with HTTPS and the system's certificates. */
 export const Registries = z.record(z.string(), Registry);
 
+/** Networks (CIDR) where no registry is that is not among these. */
+export const RefusedNetworks = z.array(z.string().max(64)).max(64).optional();
+
 /**
  * File system format of an artifact. Zran is RAFS v6 whose data stays in the layers of the source: only an index over them is
  * stored.
@@ -51,6 +54,7 @@ export const ConvertRequest = z.strictObject({
   /** Folder for named pipes and file system trees (bootstraps), never for layers. */
   workDir: z.string().min(1),
   registries: Registries,
+  refusedNetworks: RefusedNetworks,
   /**
    * Earlier artifacts by reference, such as the one of the image's previous version: their layers are taken over where the
    * source layer and the options are the same. The artifact that the target tag names now is always considered.

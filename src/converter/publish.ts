@@ -5,6 +5,7 @@ import { bringBlob } from './bring.ts';
 import { ConvertError, explained } from './errors.ts';
 import type { AssembledImage } from './image.ts';
 import { callOptions, provenanceOf, type ConversionJob } from './job.ts';
+import { keepAlive, namedBy } from './keep.ts';
 import { buildIndex, type Document } from './manifest.ts';
 import { pushManifest } from './push.ts';
 import type { SourceImage } from './source.ts';
@@ -13,7 +14,7 @@ import type { SourceImage } from './source.ts';
  * Has the target's tag name the artifact, after making sure that the registry holds every blob of it.
  * One platform makes a plain manifest, several an index, which for Zran also keeps the source.
  * @param sourceDigest what the source's reference resolved to.
- * @returns the artifact's digest.
+ * @returns the artifact's digest, and the tags that were not there before.
  * @throws ConvertError of reason VerificationFailed, worth another attempt.
  */
 export async function publish(
@@ -21,7 +22,7 @@ export async function publish(
   sourceDigest: string,
   job: ConversionJob,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<{ digest: string; made: string[] }> {
   const kept = job.format === 'Zran' ? await keepSources(assembled, job, signal) : [];
   await verifyBlobs(
     [...assembled.map(({ manifest }) => manifest.manifest), ...kept.map(({ manifest }) => manifest)],
@@ -29,10 +30,12 @@ export async function publish(
     signal,
   );
   const artifact = await pushChildren(assembled, kept, sourceDigest, job, signal);
-  await pushManifest(artifact, true, job, signal);
   const { digest } = artifact.descriptor;
+  const made = await keepAlive(digest, () => Promise.resolve(artifact), job, signal);
+  const before = await namedBy(job.target.reference, job, signal);
+  await pushManifest(artifact, true, job, signal);
   await verifyTag(digest, job, signal);
-  return digest;
+  return { digest, made: [...made, ...(before === undefined ? [job.target.reference.tag ?? ''] : [])] };
 }
 
 /**

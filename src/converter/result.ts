@@ -44,6 +44,8 @@ export const ConvertSuccess = z.object({
   image: z.string(),
   /** What the source's reference resolved to: a manifest or an index. */
   sourceDigest: z.string(),
+  /** Tags of the target's repository that name the artifact, and were not there before. */
+  made: z.array(z.string().max(128)).max(4).optional(),
   /** Version of nydus-image. */
   builder: z.string(),
   platforms: z.array(PlatformResult),

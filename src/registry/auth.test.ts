@@ -86,6 +86,32 @@ describe('parseDockerConfig', () => {
     assert.equal(store({ 'r.io': {}, '': auth('a', 'p') }).lookup('r.io', 'a'), undefined);
   });
 
+  test("an entry that cannot be used says why, without showing it, and is in nobody else's way", () => {
+    const credentials = parseDockerConfig(
+      JSON.stringify({
+        auths: {
+          'bad.io': { auth: 'aHVudGVyMg==' },
+          'empty.io': {},
+          'r.io': auth('ann', 'p'),
+          'r.io/team': { auth: '%%%' },
+        },
+        credHelpers: { 'ecr.io': 'ecr-login' },
+      }),
+    );
+    assert.match(credentials.problem('bad.io', 'a') ?? '', /auth of its entry bad\.io is not the base64/);
+    assert.doesNotMatch(credentials.problem('bad.io', 'a') ?? '', /hunter2|aHVudGVyMg/);
+    assert.match(credentials.problem('empty.io', 'a') ?? '', /neither an auth nor a username/);
+    assert.match(credentials.problem('ecr.io', 'a') ?? '', /credential helper "ecr-login"/);
+    assert.deepEqual([credentials.problem('r.io', 'a'), credentials.problem('other.io', 'a')], [undefined, undefined]);
+    assert.equal(credentials.lookup('r.io', 'team/app')?.username, 'ann');
+    assert.equal(credentials.problem('r.io', 'team/app'), undefined);
+  });
+
+  test('of a config that a laptop wrote, it says where the credentials are', () => {
+    const credentials = parseDockerConfig('{"auths":{"r.io":{}},"credsStore":"desktop"}');
+    assert.match(credentials.problem('r.io', 'a') ?? '', /credential helper "desktop" of the machine/);
+  });
+
   for (const text of [
     'hunter2',
     '[]',

@@ -14,6 +14,11 @@ export interface Credentials {
 export interface CredentialStore {
   /** The credentials whose key names the repository most closely, or undefined: go on as anonymous. */
   lookup(registry: string, repository: string): Credentials | undefined;
+  /**
+   * Why there are no credentials for a repository although there is an entry for it, or undefined where there is nothing to say.
+   * It shows nothing of the entry but its key.
+   */
+  problem(registry: string, repository: string): string | undefined;
 }
 
 const Entry = z.object({
@@ -22,13 +27,19 @@ const Entry = z.object({
   password: z.string().optional(),
   identitytoken: z.string().optional(),
 });
-const DockerConfig = z.object({ auths: z.record(z.string(), Entry).default({}) });
+const DockerConfig = z.object({
+  auths: z.record(z.string(), Entry).default({}),
+  credHelpers: z.record(z.string(), z.string()).default({}).catch({}),
+  credsStore: z.string().default('').catch(''),
+});
+type DockerConfig = z.infer<typeof DockerConfig>;
 
 interface Rule {
   host: RegExp;
   wildcard: boolean;
   path: string;
-  credentials: Credentials;
+  /** A text says why there are none. */
+  credentials: Credentials | string;
 }
 
 /**
@@ -43,26 +54,32 @@ export function parseDockerConfig(text: string): CredentialStore {
     const paths = parsed.error.issues.map((issue) => issue.path[issue.path.length - 1]).join(', ');
     throw unreadable(`wrong type of ${paths === '' ? 'the document' : paths}`);
   }
-  const rules = Object.entries(parsed.data.auths)
-    .flatMap(([key, entry]) => ruleOf(key, entry) ?? [])
+  const rules = [
+    ...Object.entries(parsed.data.auths).map(([key, entry]) => ruleOf(key, credentialsOf(key, entry, parsed.data))),
+    ...Object.entries(parsed.data.credHelpers).map(([key, helper]) => ruleOf(key, elsewhere(key, helper))),
+  ]
+    .filter(({ host }) => host.source !== '^$')
     .toSorted((a, b) => b.path.length - a.path.length || Number(a.wildcard) - Number(b.wildcard));
+  const matching = (registry: string, repository: string): Rule['credentials'][] => {
+    const host = canonicalHost(registry);
+    return rules
+      .filter((rule) => rule.host.test(host) && contains(rule.path, repository))
+      .map(({ credentials }) => credentials);
+  };
   return {
-    lookup(registry, repository) {
-      const host = canonicalHost(registry);
-      return rules.find((rule) => rule.host.test(host) && contains(rule.path, repository))?.credentials;
+    lookup: (registry, repository) => matching(registry, repository).find((found) => typeof found !== 'string'),
+    problem(registry, repository) {
+      const all = matching(registry, repository);
+      return all.every((found) => typeof found === 'string') ? all[0] : undefined;
     },
   };
 }
 
-function ruleOf(key: string, entry: z.infer<typeof Entry>): Rule | undefined {
-  const credentials = credentialsOf(entry);
+function ruleOf(key: string, credentials: Rule['credentials']): Rule {
   const [host = '', ...path] = key
     .replace(/^https?:\/\//, '')
     .replace(/^([^/]*)\/v[12](?:\/|$)/, '$1/')
     .split('/');
-  if (credentials === undefined || host === '') {
-    return undefined;
-  }
   const pattern = canonicalHost(host)
     .replace(/[^a-z0-9*]/g, '\\$&')
     .replaceAll('*', '[^.:]*');
@@ -74,15 +91,35 @@ function ruleOf(key: string, entry: z.infer<typeof Entry>): Rule | undefined {
   };
 }
 
-function credentialsOf({ auth, username, password, identitytoken }: z.infer<typeof Entry>): Credentials | undefined {
-  const decoded = auth === undefined ? '' : Buffer.from(auth, 'base64').toString('utf8');
+function credentialsOf(
+  key: string,
+  { auth = '', username, password, identitytoken = '' }: z.infer<typeof Entry>,
+  { credsStore, credHelpers }: DockerConfig,
+): Rule['credentials'] {
+  const decoded = Buffer.from(auth, 'base64').toString('utf8');
   const colon = decoded.indexOf(':');
   const pair =
     colon === -1 ? { username, password } : { username: decoded.slice(0, colon), password: decoded.slice(colon + 1) };
-  if (identitytoken !== undefined && identitytoken !== '') {
+  if (identitytoken !== '') {
     return { username: pair.username, identityToken: identitytoken };
   }
-  return pair.username === undefined || pair.username === '' ? undefined : pair;
+  if (pair.username !== undefined && pair.username !== '') {
+    return pair;
+  }
+  if (auth !== '') {
+    return `the auth of its entry ${key} is not the base64 of "user:password"`;
+  }
+  const helper = credHelpers[key] ?? credsStore;
+  return helper === ''
+    ? `its entry ${key} has neither an auth nor a username; make the Secret with "kubectl create secret docker-registry"`
+    : elsewhere(key, helper);
+}
+
+function elsewhere(key: string, helper: string): string {
+  return (
+    `the credentials of ${key} are not in it but in the credential helper "${helper}" of the machine that it was made on; ` +
+    'make the Secret with "kubectl create secret docker-registry"'
+  );
 }
 
 function contains(path: string, repository: string): boolean {

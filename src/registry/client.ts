@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
+import { internalAddresses } from './addresses.ts';
 import { digestOf, isDigest, mismatch } from './digest.ts';
 import { RegistryError } from './errors.ts';
 import { MANIFEST_LIMIT, manifestType, parseConfig, parseManifest } from './manifest.ts';
@@ -24,6 +25,11 @@ const RETRY_DELAY_MS = 250;
 export interface RegistryClientOptions {
   /** By host as in references, such as `docker.io`. A registry that is not named is spoken to over HTTPS. */
   registries?: Readonly<Record<string, RegistryOptions>> | undefined;
+  /**
+   * Refuses registries that are not named above and are, or lead to, addresses of this machine or of the cluster: its names, and
+   * these networks (CIDR). Nothing but link-local addresses is refused when undefined.
+   */
+  refusedNetworks?: readonly string[] | undefined;
   userAgent: string;
   log?: Logger | undefined;
   timeouts?: Partial<Timeouts> | undefined;
@@ -52,9 +58,11 @@ export interface TagReference extends Repository {
 export class RegistryClient {
   readonly #session: Session;
 
-  constructor({ registries = {}, userAgent, log, timeouts, retryDelay = RETRY_DELAY_MS }: RegistryClientOptions) {
+  constructor(options: RegistryClientOptions) {
+    const { registries = {}, refusedNetworks, userAgent, log, timeouts, retryDelay = RETRY_DELAY_MS } = options;
     this.#session = new Session({
       registries,
+      internal: refusedNetworks === undefined ? undefined : internalAddresses(refusedNetworks),
       userAgent,
       log,
       retryDelay,

@@ -6,6 +6,7 @@
  * - `Unreachable`: no answer, a broken one, or 5xx; worth trying again.
  * - `DigestMismatch`: the content is not what its digest or size promised.
  * - `TooLarge`: more bytes than a document of its kind may have.
+ * - `Refused`: the address is none that a registry may have (link-local, or inside the cluster and not listed by an admin).
  * - `Unsupported`: the registry cannot do this, or answered in a way that is refused for safety.
  * - `Invalid`: the request or the answer breaks the specification.
  */
@@ -16,6 +17,7 @@ export type RegistryErrorKind =
   | 'Unreachable'
   | 'DigestMismatch'
   | 'TooLarge'
+  | 'Refused'
   | 'Unsupported'
   | 'Invalid';
 

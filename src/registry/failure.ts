@@ -1,5 +1,6 @@
 import { addAbortSignal } from 'node:stream';
 import { z } from 'zod';
+import { RefusedAddressError } from './addresses.ts';
 import { RegistryError } from './errors.ts';
 import type { RegistryErrorKind } from './errors.ts';
 import type { HttpRequest, HttpResponse } from './transport.ts';
@@ -59,6 +60,9 @@ export function explain(error: unknown, { request, url }: { request: HttpRequest
   if (error instanceof RegistryError) {
     return error;
   }
+  if (error instanceof RefusedAddressError) {
+    return new RegistryError('Refused', `${request.subject}: ${url.host} ${error.message}`);
+  }
   return new RegistryError('Unreachable', `${request.subject}: ${url.host} ${describe(error)}`, { cause: error });
 }
 
@@ -107,6 +111,8 @@ function advice(kind: RegistryErrorKind, retryAfter: number | undefined): string
       return 'Try again later; if it stays, look at the registry';
     case 'Unsupported':
       return 'The registry does not offer this';
+    case 'Refused':
+      return 'No registry may be there';
     case 'TooLarge':
       return "It is over the registry's limit";
     case 'DigestMismatch':

@@ -1,3 +1,4 @@
+import type { BlockList } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import pRetry from 'p-retry';
@@ -43,6 +44,8 @@ export interface Answer extends Omit<HttpResponse, 'body'> {
 export interface SessionOptions {
   /** By host, as in references. */
   registries: Readonly<Record<string, RegistryOptions>>;
+  /** Addresses that registries which are not among these must not lead to; none when undefined. */
+  internal?: BlockList | undefined;
   userAgent: string;
   timeouts: Timeouts;
   /** Milliseconds before the first retry; doubled, and spread at random, for the next. */
@@ -164,6 +167,7 @@ export class Session {
   }
 
   #optionsOf(registry: string): RegistryOptions {
-    return this.#options.registries[registry] ?? {};
+    const { registries, internal } = this.#options;
+    return registries[registry] ?? { internal };
   }
 }

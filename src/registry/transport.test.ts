@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { BlockList } from 'node:net';
 import { afterEach, describe, test } from 'node:test';
 import { startFaultyRegistry } from '../../test/doubles/faulty-registry.ts';
 import type { FaultyRegistry, FaultyRegistryOptions } from '../../test/doubles/faulty-registry.ts';
@@ -115,9 +116,50 @@ describe('redirects', () => {
     await assert.rejects(read(client, registry), { kind: 'Unsupported', message: /which is not HTTPS/ });
     assert.equal(plain.requests.length, 0);
     registry.fail({ fault: { redirect: 'https://169.254.169.254/latest/meta-data' }, times: 1 });
-    await assert.rejects(read(client, registry), { kind: 'Unsupported', message: /link-local address/ });
+    await assert.rejects(read(client, registry), { kind: 'Refused', message: /link-local address/ });
     registry.fail({ fault: { redirect: 'https://[' }, times: 1 });
     await assert.rejects(read(client, registry), { kind: 'Invalid', message: /without a usable Location/ });
+  });
+});
+
+describe('a registry that no admin listed', () => {
+  test('is not connected to on this machine or in the cluster', async () => {
+    const registry = await start();
+    const client = new RegistryClient({ refusedNetworks: [], userAgent: 'test', retryDelay: 1 });
+    cleanups.push(() => client.close());
+    for (const host of [registry.host, `localhost:${new URL(registry.origin).port}`, 'registry.shop.svc:5000']) {
+      await assert.rejects(client.resolve({ registry: host, repository: 'app', tag: '1' }), {
+        kind: 'Refused',
+        message: /list it under registries/,
+      });
+    }
+    assert.equal(registry.requests.length, 0);
+  });
+
+  for (const host of ['127.0.0.2', 'localhost']) {
+    test(`leads nobody to ${host}, neither by a redirect nor for a token`, async () => {
+      const internal = new BlockList();
+      internal.addAddress('127.0.0.2');
+      const registry = await start();
+      const inside = await start();
+      inside.requireAuthorization({ scheme: 'Bearer', users: { ann: 'secret' } });
+      const client = connect(registry, { plainHTTP: true, internal });
+      const place = `http://${host}:${new URL(inside.origin).port}`;
+      registry.fail({ fault: { redirect: `${place}/v2/app/blobs/${LAYER.digest}` }, times: 1 });
+      await assert.rejects(read(client, registry), { kind: 'Refused' });
+      registry.requireAuthorization({ scheme: 'Bearer', realm: `${place}/token` });
+      await assert.rejects(read(client, registry), { kind: 'Refused' });
+      assert.equal(inside.requests.length, 0);
+    });
+  }
+
+  test('that is listed may', async () => {
+    const registry = await start();
+    registry.fail({ fault: 'redirectToStorage' });
+    const registries = { [registry.host]: { plainHTTP: true } };
+    const client = new RegistryClient({ registries, refusedNetworks: [], userAgent: 'test', retryDelay: 1 });
+    cleanups.push(() => client.close());
+    assert.equal(await read(client, registry), BODY.toString());
   });
 });
 

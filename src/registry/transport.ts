@@ -1,8 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { BlockList } from 'node:net';
 import { createSecureContext, getCACertificates } from 'node:tls';
 import { Agent, request as send } from 'undici';
 import type { Dispatcher } from 'undici';
-import { guardedLookup, isForbiddenHost } from './addresses.ts';
+import { guardedLookup, refusalOf } from './addresses.ts';
 import { RegistryError } from './errors.ts';
 import { explain } from './failure.ts';
 
@@ -20,6 +21,8 @@ export interface RegistryOptions {
   plainHTTP?: boolean | undefined;
   /** Certificates (PEM) to trust beside the system's. */
   ca?: string | undefined;
+  /** Addresses that are refused beside link-local ones, wherever the registry leads; with them, the names of the cluster. */
+  internal?: BlockList | undefined;
 }
 
 /** Time limits in milliseconds. */
@@ -67,7 +70,7 @@ export interface HttpResponse {
   body: Dispatcher.ResponseData['body'];
 }
 
-/** Sends HTTP requests: one pool of kept-alive connections per set of trusted certificates, HTTP/1.1. */
+/** Sends HTTP requests: one pool of kept-alive connections per set of trusted certificates and of refused addresses, HTTP/1.1. */
 export class Transport {
   readonly #agents = new Map<string, Agent>();
   readonly #userAgent: string;
@@ -118,7 +121,7 @@ export class Transport {
   async #exchange(hop: HttpRequest, request: HttpRequest, options: RegistryOptions): Promise<HttpResponse> {
     try {
       const { statusCode, headers, body } = await send(hop.url, {
-        dispatcher: this.#agent(options.ca ?? ''),
+        dispatcher: this.#agent(options),
         method: hop.method,
         headers: {
           ...hop.headers,
@@ -135,13 +138,15 @@ export class Transport {
     }
   }
 
-  #agent(ca: string): Agent {
-    const agent = this.#agents.get(ca) ?? this.#createAgent(ca);
-    this.#agents.set(ca, agent);
+  #agent({ ca = '', internal }: RegistryOptions): Agent {
+    // A connection that one registry may have is none for another that may not.
+    const key = `${internal === undefined ? 'any' : 'guarded'} ${ca}`;
+    const agent = this.#agents.get(key) ?? this.#createAgent(ca, internal);
+    this.#agents.set(key, agent);
     return agent;
   }
 
-  #createAgent(ca: string): Agent {
+  #createAgent(ca: string, internal: BlockList | undefined): Agent {
     return new Agent({
       allowH2: false,
       connections: CONNECTIONS_PER_HOST,
@@ -149,7 +154,7 @@ export class Transport {
       bodyTimeout: this.#timeouts.idle,
       connect: {
         timeout: this.#timeouts.connect,
-        lookup: guardedLookup,
+        lookup: guardedLookup(internal),
         // One context for all connections: parsing the system's certificates for each would cost more than its handshake.
         ...(ca === '' ? {} : { secureContext: createSecureContext({ ca: [...getCACertificates('default'), ca] }) }),
       },
@@ -176,7 +181,7 @@ export function resolveLocation({ headers, url, request, status }: Omit<HttpResp
   return location;
 }
 
-function checkHop(url: URL, subject: string, { plainHTTP }: RegistryOptions): void {
+function checkHop(url: URL, subject: string, { plainHTTP, internal }: RegistryOptions): void {
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && plainHTTP === true)) {
     throw new RegistryError(
       'Unsupported',
@@ -184,11 +189,9 @@ function checkHop(url: URL, subject: string, { plainHTTP }: RegistryOptions): vo
         'Give the registry its https address (behind a proxy: X-Forwarded-Proto), or set plainHTTP for it',
     );
   }
-  if (isForbiddenHost(url.hostname)) {
-    throw new RegistryError(
-      'Unsupported',
-      `${subject}: ${url.host} is a link-local address, which is never connected to`,
-    );
+  const refusal = refusalOf(url.hostname, internal);
+  if (refusal !== undefined) {
+    throw new RegistryError('Refused', `${subject}: ${url.host} ${refusal}`);
   }
 }
 

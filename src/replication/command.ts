@@ -40,7 +40,8 @@ async function run(command: ReplicateCommand, log: Logger, signal: AbortSignal):
     await readCredentials(command.sourceConfig),
     await readCredentials(command.replicaConfig),
   ];
-  const registry = new RegistryClient({ registries: request.registries, userAgent: command.userAgent, log });
+  const { registries, refusedNetworks = [] } = request;
+  const registry = new RegistryClient({ registries, refusedNetworks, userAgent: command.userAgent, log });
   try {
     return await replicate(
       request,

@@ -17,17 +17,28 @@ export type Outcomes = Record<Outcome, number> & { bytesSent: number };
 /**
  * Copies an image as it was read: blobs first, then the manifests, those that others name before these, and the tag last. So
  * a copy that fails, or is stopped, leaves the tag as it was, and the next one finds what this one brought.
+ * @returns with what was done for the blobs, the tags that were not there before.
  * @throws ReplicateError
  */
-export async function copyImage(tree: Tree, job: CopyJob, progress: ProgressMeter): Promise<Outcomes> {
+export async function copyImage(
+  tree: Tree,
+  job: CopyJob,
+  progress: ProgressMeter,
+): Promise<Outcomes & { made: string[] }> {
   const outcomes = await copyBlobs(tree, job, progress);
   const { registry, repository } = job.to.reference;
   for (const child of tree.children) {
     await pushDocument(child, { registry, repository, digest: child.descriptor.digest }, job);
   }
-  await pushDocument(tree.root, job.to.reference, job);
+  const own = job.ownTag === undefined ? [] : [{ registry, repository, tag: job.ownTag }];
+  const made: string[] = [];
+  for (const reference of [...own, job.to.reference]) {
+    if (await pushDocument(tree.root, reference, job)) {
+      made.push(formatReference(reference));
+    }
+  }
   await verifyTag(tree.root, job);
-  return outcomes;
+  return { ...outcomes, made };
 }
 
 /** The biggest ones start first, so that none of them runs alone at the end. The first failure stops all. */
@@ -49,11 +60,14 @@ async function copyBlobs({ blobs }: Tree, job: CopyJob, progress: ProgressMeter)
   return outcomes;
 }
 
-/** Pushes a manifest, unless the reference names it already. */
-async function pushDocument({ body, descriptor }: Document, reference: Reference, job: CopyJob): Promise<void> {
+/**
+ * Pushes a manifest, unless the reference names it already.
+ * @returns whether the reference named nothing before.
+ */
+async function pushDocument({ body, descriptor }: Document, reference: Reference, job: CopyJob): Promise<boolean> {
   const { registry, to } = job;
   const call = callOptions(to, job);
-  await explained(`push ${descriptor.digest} to ${formatReference(reference)}`, undefined, async () => {
+  return await explained(`push ${descriptor.digest} to ${formatReference(reference)}`, undefined, async () => {
     const there = await registry.resolve(reference, call).catch((error: unknown) => {
       if (error instanceof RegistryError && error.kind === 'NotFound') {
         return undefined;
@@ -63,6 +77,7 @@ async function pushDocument({ body, descriptor }: Document, reference: Reference
     if (there?.digest !== descriptor.digest) {
       await registry.pushManifest(reference, body, descriptor.mediaType, call);
     }
+    return there === undefined;
   });
 }
 

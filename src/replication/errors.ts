@@ -25,6 +25,7 @@ const REASONS: Readonly<Record<RegistryErrorKind, { reason: ReplicateFailureReas
   Unreachable: { reason: 'RegistryUnreachable', permanent: false },
   DigestMismatch: { reason: 'VerificationFailed', permanent: true },
   TooLarge: { reason: 'ReplicationFailed', permanent: true },
+  Refused: { reason: 'InvalidSpec', permanent: true },
   Unsupported: { reason: 'ReplicationFailed', permanent: true },
   Invalid: { reason: 'ReplicationFailed', permanent: true },
 };

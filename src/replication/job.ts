@@ -9,6 +9,8 @@ export interface CopyJob {
   role: Role;
   from: Endpoint;
   to: Endpoint;
+  /** A second tag for the copy. */
+  ownTag: string | undefined;
   /** Milliseconds before the first attempt to go on after a break; doubled for the next. */
   retryDelay: number;
   log: Logger;

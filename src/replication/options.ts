@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Registries } from '../converter/options.ts';
+import { RefusedNetworks, Registries } from '../converter/options.ts';
 
 /** Whose credentials an image is read with. */
 export const Role = z.enum(['artifact', 'source']);
@@ -11,6 +11,8 @@ const Image = z.strictObject({
   from: z.string().max(1200),
   /** Where to: `repository:tag`. */
   to: z.string().max(1200),
+  /** A tag of its own that keeps the copy in the registry when the other one moves. */
+  ownTag: z.string().max(128).optional(),
 });
 
 /** One copy for a region, as the controller asks a Job for it. */
@@ -18,5 +20,6 @@ export const ReplicateRequest = z.strictObject({
   /** Copied one after the other. */
   images: z.array(Image).min(1).max(2),
   registries: Registries,
+  refusedNetworks: RefusedNetworks,
 });
 export type ReplicateRequest = z.infer<typeof ReplicateRequest>;

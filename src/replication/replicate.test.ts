@@ -39,6 +39,12 @@ afterEach(async () => {
   await far.close();
 });
 
+function first(): ReplicateRequest['images'][number] {
+  const [image] = request.images;
+  assert.ok(image);
+  return image;
+}
+
 async function run(signal = new AbortController().signal): Promise<ReplicateSuccess | ReplicateFailure> {
   const replica = parseDockerConfig(JSON.stringify({ auths: { [far.host]: { username: 'ann', password: 'secret' } } }));
   return replicate(
@@ -98,6 +104,13 @@ describe('a copy', () => {
       far.requests.findLastIndex(({ path }) => path.includes('/blobs/')) < far.requests.indexOf(pushed[0] as never),
       true,
     );
+  });
+
+  test('has a second tag where one is asked for, and says which tags were not there before', async () => {
+    request.images[0] = { ...first(), ownTag: '1-nydus-own' };
+    assert.deepEqual((await copied()).made, [`${far.host}/eu/web:1-nydus-own`, `${far.host}/eu/web:1-nydus`]);
+    assert.equal(far.content.manifest('eu/web', '1-nydus-own')?.digest, artifact.digest);
+    assert.deepEqual((await copied()).made, []);
   });
 
   test('of what is there already sends nothing, not even a manifest', async () => {

@@ -61,6 +61,7 @@ async function run(
   const sizes = copies.flatMap(({ tree }) => tree.blobs.map(({ digest, size }) => [digest, size] as const));
   const progress = progressMeter(new Map(sizes), onProgress, now);
   const blobs = { sent: 0, mounted: 0, there: 0 };
+  const made: string[] = [];
   let bytesSent = 0;
   for (const { job, tree } of copies) {
     const outcomes = await copyImage(tree, job, progress);
@@ -68,11 +69,13 @@ async function run(
     blobs.mounted += outcomes.mounted;
     blobs.there += outcomes.there;
     bytesSent += outcomes.bytesSent;
+    made.push(...outcomes.made);
   }
   progress.finish();
   return {
     ok: true,
     images: copies.map(({ job, tree }) => formatReference({ ...job.to.reference, ...digestOf(tree) })),
+    made,
     blobs,
     bytesSent,
     took: Math.round(now() - startedAt),
@@ -80,7 +83,7 @@ async function run(
 }
 
 function jobOf(
-  { role, from, to }: ReplicateRequest['images'][number],
+  { role, from, to, ownTag }: ReplicateRequest['images'][number],
   { registry, credentials, retryDelay = RETRY_DELAY_MS, log }: ReplicateDependencies,
   signal: AbortSignal,
 ): CopyJob {
@@ -89,6 +92,7 @@ function jobOf(
     role,
     from: endpoint(from, credentials[role]),
     to: endpoint(to, credentials.replica),
+    ownTag,
     retryDelay,
     log,
     signal,

@@ -20,6 +20,8 @@ export const ReplicateSuccess = z.object({
   ok: z.literal(true),
   /** The copies, `repository:tag@digest`, in the order of the request. */
   images: z.array(z.string()),
+  /** Tags that were not there before, `repository:tag`. */
+  made: z.array(z.string()).max(8).optional(),
   /** Distinct blobs by what became of them: sent, mounted from another repository, or there already. */
   blobs: z.object({ sent: Count, mounted: Count, there: Count }),
   /** Bytes of the blobs that were sent. */

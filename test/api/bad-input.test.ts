@@ -27,7 +27,8 @@ let operator: RunningOperator;
 before(async () => {
   registry = await startFaultyRegistry();
   guarded = await startFaultyRegistry();
-  guarded.fail({ fault: { answer: 401, code: 'UNAUTHORIZED', headers: { 'www-authenticate': 'Basic realm="r"' } } });
+  guarded.addImage('team/app', '1');
+  guarded.requireAuthorization({ scheme: 'Basic', users: { ann: 'secret' } });
   hung = await startFaultyRegistry();
   hung.fail({ fault: 'hang' });
   down = `127.0.0.1:${(await freePorts(1))[0]}`;
@@ -93,15 +94,61 @@ test('a pull Secret that does not exist is CredentialsMissing', async () => {
   assert.match(await readyReason(acceleratedImages, 'no-secret', 'CredentialsMissing'), /team-a\/nowhere/);
 });
 
-test('a pull Secret of another type is CredentialsMissing and says which type it must have', async () => {
-  await operator.client.create(secrets, {
-    metadata: { namespace, name: 'opaque' },
-    data: { password: 'aHVudGVyMg==' },
+const MALFORMED: readonly { name: string; secret: object; message: RegExp }[] = [
+  {
+    name: 'of another type',
+    secret: { data: { password: 'aHVudGVyMg==' } },
+    message: /has no key \.dockerconfigjson; it must be of type kubernetes\.io\/dockerconfigjson/,
+  },
+  {
+    name: 'of the old type',
+    secret: { type: 'kubernetes.io/dockercfg', stringData: { '.dockercfg': '{}' } },
+    message: /old type kubernetes\.io\/dockercfg/,
+  },
+  {
+    name: 'that is not JSON',
+    secret: { stringData: { '.dockerconfigjson': 'hunter2' } },
+    message: /no docker config \(not JSON\)/,
+  },
+  {
+    name: 'whose entry for the registry is none',
+    secret: { stringData: { '.dockerconfigjson': '{"auths":{"REGISTRY":{"auth":"hunter2"}}}' } },
+    message: /is not the base64 of "user:password"/,
+  },
+  {
+    name: 'made on a laptop that keeps its credentials elsewhere',
+    secret: { stringData: { '.dockerconfigjson': '{"auths":{"REGISTRY":{}},"credsStore":"desktop"}' } },
+    message: /credential helper "desktop"/,
+  },
+];
+for (const [i, { name, secret, message }] of MALFORMED.entries()) {
+  test(`a pull Secret ${name} is CredentialsMalformed, and says why without showing it`, async () => {
+    const written = JSON.parse(JSON.stringify(secret).replaceAll('REGISTRY', registry.host)) as object;
+    await operator.client.create(secrets, { metadata: { namespace, name: `malformed-${i}` }, ...written });
+    await accelerate(`malformed-${i}`, `${registry.host}/team/app:1`, { pullSecretRef: { name: `malformed-${i}` } });
+    const said = await readyReason(acceleratedImages, `malformed-${i}`, 'CredentialsMalformed');
+    assert.match(said, message);
+    assert.doesNotMatch(said, /hunter2|aHVudGVyMg/);
   });
-  await accelerate('wrong-secret', `${registry.host}/team/app:1`, { pullSecretRef: { name: 'opaque' } });
-  const message = await readyReason(acceleratedImages, 'wrong-secret', 'CredentialsMissing');
-  assert.match(message, /kubernetes\.io\/dockerconfigjson/);
-  assert.doesNotMatch(message, /hunter2|aHVudGVyMg/);
+}
+
+test('credentials that were refused are taken up again once their Secret is rotated', async () => {
+  const config = (password: string): object => ({
+    '.dockerconfigjson': JSON.stringify({ auths: { [guarded.host]: { username: 'ann', password } } }),
+  });
+  const ref = { namespace, name: 'rotated' };
+  const type = 'kubernetes.io/dockerconfigjson';
+  await operator.client.create(secrets, { metadata: ref, type, stringData: config('hunter2') });
+  await accelerate('rotated', `${guarded.host}/team/app:1`, { pullSecretRef: { name: 'rotated' }, interval: '10s' });
+  assert.doesNotMatch(await readyReason(acceleratedImages, 'rotated', 'CredentialsRejected'), /hunter2/);
+  await operator.client.patch(secrets, ref, { stringData: config('secret') }, 'application/merge-patch+json');
+  await readyReason(acceleratedImages, 'rotated', 'Converting');
+});
+
+test('a registry inside the cluster that no admin listed is InvalidSpec, and says what to do', async () => {
+  await accelerate('inside', 'registry.kube-system.svc.cluster.local:5000/team/app:1');
+  const message = await readyReason(acceleratedImages, 'inside', 'InvalidSpec');
+  assert.match(message, /list it under registries/);
 });
 
 test('a registry that is down is RegistryUnreachable', async () => {

@@ -50,6 +50,24 @@ export const acceleratedImageRules: Rule[] = [
     accepted: { source: { pullSecretRef: { name: 'reg.cred-1' } } },
   },
   {
+    name: 'not more than twenty older artifacts are kept',
+    refused: { history: { keep: 21 } },
+    message: 'spec.history.keep: Invalid value: 21: spec.history.keep in body should be less than or equal to 20',
+    accepted: { history: { keep: 20 } },
+  },
+  {
+    name: 'older artifacts are kept or not, and never fewer than none',
+    refused: { history: { keep: -1 } },
+    message: 'spec.history.keep: Invalid value: -1: spec.history.keep in body should be greater than or equal to 0',
+    accepted: { history: { keep: 0 } },
+  },
+  {
+    name: 'tags are retained or deleted with the object',
+    refused: { deletionPolicy: 'Orphan' },
+    message: 'spec.deletionPolicy: Unsupported value: "Orphan": supported values: "Retain", "Delete"',
+    accepted: { deletionPolicy: 'Delete' },
+  },
+  {
     name: 'a chunk dictionary is an image or the previous version, not both',
     refused: { conversion: { chunkDictionary: { image: 'registry.test/base:1', from: 'PreviousVersion' } } },
     message: 'spec.conversion.chunkDictionary: Invalid value: chunkDictionary must have exactly one of image and from',

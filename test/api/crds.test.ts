@@ -121,6 +121,8 @@ describe('the CRDs on a real API server', () => {
       target: { tagSuffix: '-nydus' },
       conversion: { format: 'RafsV6', compressor: 'zstd', backoffLimit: 3, timeout: '1h' },
       rewrite: { policy: 'WhenReady' },
+      history: { keep: 3 },
+      deletionPolicy: 'Retain',
       suspend: false,
     });
     const policy = await client.get(prefetchPolicies, { namespace: NAMESPACE, name: 'base' });

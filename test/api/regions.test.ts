@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import type { AcceleratedImage } from '../../src/api/v1alpha1/acceleratedimage.ts';
 import type { Condition } from '../../src/api/v1alpha1/meta.ts';
@@ -6,18 +10,29 @@ import { acceleratedImages, jobs, type Job, type Pod } from '../../src/kube/reso
 import { decide } from '../../src/rewriting/decide.ts';
 import { startFaultyRegistry, type FaultyRegistry } from '../doubles/faulty-registry.ts';
 import { freePorts } from '../envtest/ports.ts';
+import { startDistribution, type Distribution } from '../support/distribution.ts';
 import { runJobs } from '../support/jobs.ts';
 import { startOperator, type RunningOperator } from '../support/operator.ts';
+import { startRegistryProxy, type RegistryProxy } from '../support/registry-proxy.ts';
 import { capableNode, indexOf, webPod } from '../support/rewriting.ts';
 import { until } from '../support/until.ts';
 
 const namespace = 'team-a';
+/** Bytes per second of the slow registry: the artifact takes it about ten seconds. */
+const SLOW = 200 * 1024;
 const REGION = 'topology.kubernetes.io/region';
 
 let primary: FaultyRegistry;
 let eu: FaultyRegistry;
 let liar: FaultyRegistry;
 let down: string;
+let folder: string;
+let slow: RegistryProxy;
+let dying: RegistryProxy;
+/** The registries behind these two. */
+let behind: Distribution[];
+/** Ends the registry behind `dying` at the first piece of an upload, if there is somebody to tell. */
+let onDeath: (() => void) | undefined;
 let operator: RunningOperator;
 let name: string;
 let number = 0;
@@ -25,7 +40,16 @@ let number = 0;
 before(async () => {
   [primary, eu, liar] = await Promise.all([startFaultyRegistry(), startFaultyRegistry(), startFaultyRegistry()]);
   down = `127.0.0.1:${(await freePorts(1))[0]}`;
-  const hosts = [primary.host, eu.host, liar.host, down];
+  folder = await mkdtemp(join(tmpdir(), 'regions-test-'));
+  behind = await Promise.all(
+    ['slow', 'dying'].map(async (each) => {
+      await mkdir(join(folder, each));
+      return await startDistribution(join(folder, each));
+    }),
+  );
+  slow = await startRegistryProxy(behind[0]?.url ?? '', { bytesPerSecond: SLOW });
+  dying = await startRegistryProxy(behind[1]?.url ?? '', { onUpload: () => onDeath?.() });
+  const hosts = [primary.host, eu.host, liar.host, down, slow.host, dying.host];
   operator = await startOperator({
     registries: hosts.map((host) => ({ host, plainHTTP: true })),
     conversion: { image: 'slipstream:test', maxConcurrent: 8, maxConcurrentPerRegistry: 8 },
@@ -34,6 +58,9 @@ before(async () => {
 after(async () => {
   await operator?.[Symbol.asyncDispose]();
   await Promise.all([primary, eu, liar].map((registry) => registry?.close()));
+  await Promise.all([slow, dying].map((proxy) => proxy?.[Symbol.asyncDispose]()));
+  await Promise.all((behind ?? []).map((registry) => registry[Symbol.asyncDispose]()));
+  await rm(folder, { recursive: true, force: true });
 });
 beforeEach(() => {
   name = `web-${(number += 1)}`;
@@ -68,6 +95,22 @@ async function replicated(expected: string): Promise<string> {
     return true;
   });
   return message;
+}
+
+/** Lets Jobs run, those that are made meanwhile beside those that go on. */
+async function runUntil(signal: AbortSignal): Promise<void> {
+  const seen = new Set<string>();
+  const rounds: Promise<unknown>[] = [];
+  while (!signal.aborted) {
+    const { items } = await operator.client.list(jobs, { namespace });
+    const fresh = items.filter(({ metadata, status }) => !seen.has(metadata.name) && status?.conditions === undefined);
+    for (const { metadata } of fresh) {
+      seen.add(metadata.name);
+      rounds.push(runJobs(operator.client, namespace, [primary], '', metadata.name));
+    }
+    await delay(50);
+  }
+  await Promise.all(rounds);
 }
 
 async function statesOf(): Promise<Record<string, string>> {
@@ -108,6 +151,42 @@ describe('the copies of an AcceleratedImage', () => {
     assert.equal(await runsIn('eu'), `${eu.host}/copies/${name}:1-nydus`);
     assert.equal(await runsIn('near'), `${primary.host}/near/${name}:1-nydus`);
     assert.equal(await runsIn('elsewhere'), `${primary.host}/${name}:1-nydus`);
+  });
+
+  test('to three registries, one of them slow and one that dies in the middle and comes back, do not wait for each other', async () => {
+    const { promise: died, resolve } = Promise.withResolvers<void>();
+    onDeath = () => {
+      onDeath = undefined;
+      void behind[1]?.[Symbol.asyncDispose]().then(() => resolve());
+    };
+    await accelerate([
+      { region: 'eu', repository: `${eu.host}/copies/${name}` },
+      { region: 'slow', repository: `${slow.host}/copies/${name}` },
+      { region: 'dying', repository: `${dying.host}/copies/${name}` },
+    ]);
+    const stop = new AbortController();
+    const running = runUntil(stop.signal);
+    await until('the healthy one is Ready', async () => (await statesOf())['eu'] === 'Ready');
+    assert.equal((await conditionOf('Replicated'))?.status, 'False');
+    assert.deepEqual(
+      [await runsIn('eu'), await runsIn('slow'), await runsIn('dying')],
+      [`${eu.host}/copies/${name}:1-nydus`, 'ReplicaNotReady', 'ReplicaNotReady'],
+    );
+    await died;
+    const port = Number(new URL(behind[1]?.url ?? '').port);
+    behind[1] = await startDistribution(join(folder, 'dying'), port);
+    await until('all are', async () => Object.values(await statesOf()).every((state) => state === 'Ready'));
+    stop.abort();
+    await running;
+    const { artifact } = (await current()).status ?? {};
+    for (const { host } of [slow, dying]) {
+      const answer = await fetch(`http://${host}/v2/copies/${name}/manifests/1-nydus`, {
+        method: 'HEAD',
+        headers: { accept: 'application/vnd.oci.image.manifest.v1+json' },
+      });
+      assert.equal(answer.headers.get('docker-content-digest'), artifact?.digest);
+    }
+    assert.equal(await runsIn('dying'), `${dying.host}/copies/${name}:1-nydus`);
   });
 
   test('are Jobs that mount the Secrets of their own registries, and hold no right in the cluster', async () => {

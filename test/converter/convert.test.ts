@@ -223,6 +223,7 @@ describe('a conversion that was made before', () => {
       bytesPushed: 0,
       layers: { total: 6, reused: 6 },
       chunks: { deduplicated: 0, bytesDeduplicated: 0, bytesNew: 0 },
+      made: [],
     });
   });
 

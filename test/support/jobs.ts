@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ConvertRequest } from '../../src/converter/options.ts';
 import type { ConvertSuccess } from '../../src/converter/result.ts';
+import { ownTag } from '../../src/converter/owntag.ts';
 import { SOURCE_DIGEST_ANNOTATION } from '../../src/converter/nydus.ts';
 import { OPTIONS_ANNOTATION } from '../../src/api/v1alpha1/labels.ts';
 import type { KubeClient } from '../../src/kube/client.ts';
@@ -19,6 +20,7 @@ const MERGE = 'application/merge-patch+json';
  * again: a conversion puts an artifact of the right annotations into its registry, a copy runs the real worker.
  * @param registries the doubles that artifacts are put into.
  * @param kind of the Jobs to run; all when empty.
+ * @param only the name of the one Job to run.
  * @returns the names of the Jobs that it brought to their end.
  */
 export async function runJobs(
@@ -26,10 +28,14 @@ export async function runJobs(
   namespace: string,
   registries: readonly FaultyRegistry[],
   kind: 'convert' | 'replicate' | '' = '',
+  only?: string,
 ): Promise<string[]> {
   const { items } = await client.list(jobs, { namespace });
   const open = items.filter(
-    ({ metadata, status }) => metadata.name.startsWith(`slipstream-${kind}`) && status?.conditions === undefined,
+    ({ metadata, status }) =>
+      metadata.name.startsWith(`slipstream-${kind}`) &&
+      status?.conditions === undefined &&
+      (only === undefined || metadata.name === only),
   );
   await Promise.all(open.map((job) => finish(client, job, work(job))));
   return open.map(({ metadata }) => metadata.name);
@@ -48,12 +54,20 @@ function converted(text: string, registries: readonly FaultyRegistry[]): { ok: b
   const annotations = { [SOURCE_DIGEST_ANNOTATION]: sourceDigest, [OPTIONS_ANNOTATION]: request.optionsHash };
   const layers = [noise(2 << 20, sourceDigest), Buffer.from(`bootstrap of ${sourceDigest}`)];
   const registry = registries.find((each) => each.host === host);
-  const { digest = '' } = registry?.addImage(repository, tag, { annotations, layers }) ?? {};
+  const moved = registry?.content.manifest(repository, tag ?? '') !== undefined;
+  const stored = registry?.addImage(repository, tag, { annotations, layers });
+  const { digest = '' } = stored ?? {};
+  const own = ownTag(tag ?? '', digest);
+  const made = [...(registry?.content.manifest(repository, own) ? [] : [own]), ...(moved ? [] : [tag ?? ''])];
+  if (stored !== undefined) {
+    registry?.content.addManifest(repository, own, stored.body, stored.mediaType);
+  }
   const [platform = ''] = request.platforms;
   const result: ConvertSuccess = {
     ok: true,
     digest,
     image: `${request.target}@${digest}`,
+    made,
     sourceDigest,
     builder: 'none',
     platforms: [{ platform, digest, sourceDigest, size: 2 << 20, bootstrapSize: 1 }],

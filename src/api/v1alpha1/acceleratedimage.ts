@@ -194,6 +194,13 @@ const Replica = z.object({
     .meta({ description: 'True: the source image is copied too, under its own tag. No Pod is rewritten to it.' }),
 });
 
+const History = z.object({
+  keep: z.int().min(0).max(20).default(3).meta({
+    format: 'int32',
+    description: 'Older artifacts whose tags stay in the registry, beside the current one.',
+  }),
+});
+
 const Rewrite = z.object({
   policy: z.enum(['WhenReady', 'Never']).default('WhenReady').meta({
     description: 'WhenReady rewrites new Pods once the artifact is verified; Never only converts.',
@@ -224,6 +231,11 @@ export const AcceleratedImageSpec = z
         'x-kubernetes-list-map-keys': ['region'],
       }),
     rewrite: Rewrite.prefault({}).meta({ description: 'Whether Pods are rewritten to the artifact.' }),
+    history: History.prefault({}).meta({ description: 'What becomes of older artifacts.' }),
+    deletionPolicy: z.enum(['Retain', 'Delete']).default('Retain').meta({
+      description:
+        'What becomes of the tags in the registries when the object is deleted. Delete removes those that this object made and no Pod or other AcceleratedImage needs; Retain leaves all.',
+    }),
     suspend: z
       .boolean()
       .default(false)
@@ -371,6 +383,32 @@ export const AcceleratedImageStatus = z
         description: 'The copies of the regions.',
         'x-kubernetes-list-type': 'map',
         'x-kubernetes-list-map-keys': ['region'],
+      }),
+    history: z
+      .array(
+        z.object({
+          image: z.string().max(1200).meta({
+            description: 'The artifact, by the tag of its own that keeps it in the registry: repository:tag@digest.',
+          }),
+          digest: Digest.meta({ description: 'Digest of the artifact.' }),
+          sourceDigest: Digest.meta({ description: 'The source that it was made from.' }),
+          convertedAt: Time.meta({ description: 'When the conversion ended.' }),
+          tags: z.array(z.string().max(1200)).max(64).optional().meta({
+            description: 'Tags that this object made for it, in all registries. No others are ever removed.',
+            'x-kubernetes-list-type': 'set',
+          }),
+          supersededAt: Time.optional().meta({ description: 'When it was found to be one too many.' }),
+          checkedAt: Time.optional().meta({ description: 'When it was last tried to remove its tags.' }),
+          reason: z.string().max(64).optional().meta({ description: 'Why its tags are still there.' }),
+          message: z.string().max(1024).optional().meta({ description: 'The same for a person.' }),
+        }),
+      )
+      .max(64)
+      .optional()
+      .meta({
+        description: 'The artifacts whose tags are in the registry, the current one first.',
+        'x-kubernetes-list-type': 'map',
+        'x-kubernetes-list-map-keys': ['digest'],
       }),
     summary: z
       .object({

@@ -14,6 +14,11 @@ export const STALLED = 'Stalled';
  * does not depend on it.
  */
 export const REPLICATED = 'Replicated';
+/**
+ * AcceleratedImage only. Abnormal-true: tags of older artifacts could not be removed; present only while True. Ready does not
+ * depend on it.
+ */
+export const CLEANUP_FAILED = 'CleanupFailed';
 /** PrefetchPolicy only. Normal-true: every blob that the next Pods will read was read back from the seed peers. */
 export const WARM = 'Warm';
 /**
@@ -48,8 +53,10 @@ export const AcceleratedImageReason = {
   CredentialsRejected: 'CredentialsRejected',
   /** Ready=False: the namespace did not grant the operator `get` on the Secret; the message holds the Role to apply. */
   CredentialsForbidden: 'CredentialsForbidden',
-  /** Ready=False: the Secret does not exist or holds no docker config. */
+  /** Ready=False: the Secret does not exist. */
   CredentialsMissing: 'CredentialsMissing',
+  /** Ready=False: the Secret is of another type, holds no docker config, or has no usable entry for the registry that it names. */
+  CredentialsMalformed: 'CredentialsMalformed',
   /** Ready=False: the registry answered 429; tried again when it said. */
   RateLimited: 'RateLimited',
   /** Ready=False: no answer from the registry, or an answer of 5xx. */
@@ -66,6 +73,14 @@ export const AcceleratedImageReason = {
   ReplicationPending: 'ReplicationPending',
   /** Replicated=False: a copy failed; `status.replicas` says which and why. Tried again by itself, others are not held up. */
   ReplicationFailed: 'ReplicationFailed',
+  /** In `status.history`: the tags of an older artifact stay, as a Pod runs it or another AcceleratedImage needs it. */
+  InUse: 'InUse',
+  /** CleanupFailed: the registry deletes no tags. Remove them by its own means, or have it allow that. */
+  DeletionUnsupported: 'DeletionUnsupported',
+  /** An Event: tags that an object made are gone from the registries, as `spec.history` or `spec.deletionPolicy` asks. */
+  TagsRemoved: 'TagsRemoved',
+  /** An Event: an object with `deletionPolicy: Delete` is gone, and tags that it made are not; the message says which and why. */
+  TagsLeft: 'TagsLeft',
 } as const;
 export type AcceleratedImageReason = (typeof AcceleratedImageReason)[keyof typeof AcceleratedImageReason];
 

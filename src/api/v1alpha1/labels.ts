@@ -58,5 +58,8 @@ export const RUNTIME_HANDLER_ANNOTATION = 'io.containerd.cri.runtime-handler';
 /** On a Node: its region, as the cloud provider or an admin says. */
 export const REGION_LABEL = 'topology.kubernetes.io/region';
 
+/** On an AcceleratedImage with `deletionPolicy: Delete`: it goes when its tags have been seen to. */
+export const CLEANUP_FINALIZER = `${GROUP}/cleanup`;
+
 export const MANAGED_BY_LABEL = 'app.kubernetes.io/managed-by';
 export const MANAGED_BY = 'slipstream';

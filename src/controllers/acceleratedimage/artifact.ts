@@ -3,15 +3,20 @@ import { AcceleratedImageReason as Reason } from '../../api/v1alpha1/conditions.
 import { formatSeconds } from '../../api/v1alpha1/duration.ts';
 import type { ConvertSuccess } from '../../converter/result.ts';
 import { RegistryError } from '../../registry/errors.ts';
+import { formatReference } from '../../registry/reference.ts';
 import { parseDuration } from '../duration.ts';
 import { ReconcileError } from '../reconcile-error.ts';
 import { fromRegistryError } from '../registry-errors.ts';
+import { remember, tagsOf } from './history.ts';
 import type { ConversionIdentity } from './identity.ts';
 import type { JobState } from './job-state.ts';
 import { CONTINUE, targetCredentials } from './pass.ts';
 import type { Dependencies, Pass, StepResult } from './pass.ts';
 import { deleteJob } from './conversion-job.ts';
 import { verifyArtifact } from './verify.ts';
+
+/** Zero would be never. */
+const AT_ONCE_MS = 1;
 
 /** A verified artifact may be deleted from the registry behind our back: looked at as often as the source. */
 export async function checkPresence(pass: Pass, deps: Dependencies): Promise<StepResult> {
@@ -33,7 +38,7 @@ export async function checkPresence(pass: Pass, deps: Dependencies): Promise<Ste
       delete status.conversion;
       return {
         next: 'wait',
-        afterMs: 0,
+        afterMs: AT_ONCE_MS,
         reason: Reason.ArtifactMissing,
         message: `${artifact.image} has gone from the registry; it is converted again`,
       };
@@ -89,6 +94,10 @@ export async function acceptResult(
       bootstrapSize,
     })),
   };
+  status.history = remember(status.history ?? [], status.artifact, {
+    names: tagsOf(status.artifact),
+    made: (result.made ?? []).map((tag) => formatReference({ ...target, tag })),
+  });
   status.conversion = {
     hash: identity.hash,
     job: identity.jobName,

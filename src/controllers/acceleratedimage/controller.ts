@@ -1,5 +1,5 @@
 import type { AcceleratedImage, AcceleratedImageStatus } from '../../api/v1alpha1/acceleratedimage.ts';
-import { AcceleratedImageReason as Reason, READY, REPLICATED } from '../../api/v1alpha1/conditions.ts';
+import { AcceleratedImageReason as Reason, CLEANUP_FAILED, READY, REPLICATED } from '../../api/v1alpha1/conditions.ts';
 import { CONVERSION_LABEL, REPLICATION_LABEL } from '../../api/v1alpha1/labels.ts';
 import type { EventRecorder } from '../../kube/events.ts';
 import type { Job, Pod } from '../../kube/resources.ts';
@@ -12,6 +12,8 @@ import { ReconcileError } from '../reconcile-error.ts';
 import { STALE_CACHE_MS } from '../status-writer.ts';
 import type { StatusWriter } from '../status-writer.ts';
 import { hasQueuedCopy, isFinished, isQueued } from './admission-queue.ts';
+import { cleanHistory } from './cleanup.ts';
+import { finalize, keepFinalizer } from './finalizer.ts';
 import { startPass } from './pass.ts';
 import type { Dependencies, Pass, StepResult } from './pass.ts';
 import { hashOf } from './replica-identity.ts';
@@ -36,7 +38,11 @@ export async function reconcileAcceleratedImage(
     deps.status.forget(key);
     return;
   }
-  if (image.metadata.deletionTimestamp !== undefined || image.spec.suspend) {
+  if (image.metadata.deletionTimestamp !== undefined) {
+    return await finalize(image, deps, { log, signal });
+  }
+  await keepFinalizer(image, deps, signal);
+  if (image.spec.suspend) {
     return;
   }
   if (!deps.status.isFresh(image)) {
@@ -64,7 +70,7 @@ export async function reconcileAcceleratedImage(
   }
   if (pass !== undefined) {
     // Whatever becomes of the copies, and of the registries that they are in, the object is as Ready as its artifact.
-    afterMs = Math.min(afterMs, await reconcileReplicas(pass, deps));
+    afterMs = Math.min(afterMs, await reconcileReplicas(pass, deps), await cleanHistory(pass, deps));
   }
   const status = summarise(image, pass?.status ?? image.status ?? {}, verdict, deps.clock.now());
   await deps.status.write(image, status, signal);
@@ -75,7 +81,7 @@ export async function reconcileAcceleratedImage(
   return { requeueAfter: afterMs };
 }
 
-/** An Event for each change of Ready and of Replicated, with the same reason and message as the condition. */
+/** An Event for each change of Ready, of Replicated and of CleanupFailed, with the same reason and message as the condition. */
 function announce(image: AcceleratedImage, status: AcceleratedImageStatus, events: EventRecorder): void {
   const before = findCondition(image.status?.conditions ?? [], READY);
   const ready = findCondition(status.conditions ?? [], READY);
@@ -89,6 +95,11 @@ function announce(image: AcceleratedImage, status: AcceleratedImageStatus, event
   if (replicated !== undefined && replicated.reason !== copied?.reason) {
     const type = replicated.reason === Reason.ReplicationFailed ? 'Warning' : 'Normal';
     events.event(image, type, replicated.reason, replicated.message);
+  }
+  const uncleaned = findCondition(image.status?.conditions ?? [], CLEANUP_FAILED);
+  const cleanup = findCondition(status.conditions ?? [], CLEANUP_FAILED);
+  if (cleanup !== undefined && cleanup.reason !== uncleaned?.reason) {
+    events.event(image, 'Warning', cleanup.reason, cleanup.message);
   }
 }
 

@@ -21,6 +21,10 @@ const PROGRESS_INTERVAL_MS = 2000;
 
 export const QUEUE_INTERVAL_MS = 5000;
 
+/** Failures that a change of a Secret mends, of which nobody tells the operator: a new Job mounts it as it is then. */
+const SECRET_REASONS: readonly string[] = [Reason.CredentialsRejected, Reason.CredentialsMissing];
+const SECRET_RETRY_MS = 300_000;
+
 const LOG_TAIL = { tailLines: 20, limitBytes: 64 * 1024 };
 
 export async function startJob(pass: Pass, deps: Dependencies, identity: ConversionIdentity): Promise<StepResult> {
@@ -51,6 +55,7 @@ export async function startJob(pass: Pass, deps: Dependencies, identity: Convers
         chunkDictionary: dictionaryOf(image.spec.conversion),
         prefetchPaths: image.spec.conversion.prefetchPaths ?? [],
         optionsHash: identity.optionsHash,
+        refusedNetworks: deps.config.refusedNetworks,
         registries: registryOptions(deps.config, [
           source.registry,
           target.registry,
@@ -146,10 +151,14 @@ export async function giveUpOrRetry(
     phase: 'Failed',
     message: failure.message.slice(0, 1024),
   };
-  if (failure.permanent) {
+  const isAboutSecret = SECRET_REASONS.includes(failure.reason);
+  if (failure.permanent && !isAboutSecret) {
     throw stalled(failure.reason, failure.message);
   }
-  const interval = parseDuration(image.spec.source.interval);
+  const interval = Math.min(
+    parseDuration(image.spec.source.interval),
+    isAboutSecret ? SECRET_RETRY_MS : Number.POSITIVE_INFINITY,
+  );
   const dueIn = (failure.finishedAt?.getTime() ?? 0) + interval - deps.clock.now().getTime();
   if (dueIn > 0) {
     throw new ReconcileError('waiting', failure.reason, `${failure.message}; tried again in ${formatSeconds(dueIn)}`, {

@@ -13,6 +13,7 @@ import { stalled } from '../reconcile-error.ts';
 import type { Logger } from 'pino';
 import { targetReference } from './identity.ts';
 import type { StartedJobs } from './started-jobs.ts';
+import type { RunningImages } from './running-images.ts';
 
 export interface Dependencies {
   client: KubeClient;
@@ -27,6 +28,7 @@ export interface Dependencies {
   nodes: ReadStore<Node>;
   /** Jobs of ours that `jobs` may lack. */
   started: StartedJobs;
+  running: RunningImages;
 }
 
 /** One pass over one object: what is known of it so far, and the status being drafted. */

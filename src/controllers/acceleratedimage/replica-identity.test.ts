@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { acceleratedImage } from '../../../test/gen/objects.ts';
 import type { Overrides } from '../../../test/support/merge.ts';
 import { InvalidReferenceError } from '../../registry/reference.ts';
-import { attemptName, hashOf, identifyCopy, type CopyIdentity } from './replica-identity.ts';
+import { attemptName, hashOf, identifyCopy, tagsOfCopy, type CopyIdentity } from './replica-identity.ts';
 
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 const SOURCE_DIGEST = `sha256:${'5'.repeat(64)}`;
@@ -27,8 +27,14 @@ function copyOf(replica: object = {}, spec: Overrides = {}, digest = DIGEST): Co
 test('a copy is read by digest and keeps its tag', () => {
   const { images, target } = copyOf();
   assert.deepEqual(images, [
-    { role: 'artifact', from: `registry.test/web:1-nydus@${DIGEST}`, to: 'registry.eu.test/web:1-nydus' },
+    {
+      role: 'artifact',
+      from: `registry.test/web:1-nydus@${DIGEST}`,
+      to: 'registry.eu.test/web:1-nydus',
+      ownTag: '1-nydus-aaaaaaaaaaaa',
+    },
   ]);
+  assert.deepEqual(tagsOfCopy(copyOf()), ['registry.eu.test/web:1-nydus', 'registry.eu.test/web:1-nydus-aaaaaaaaaaaa']);
   assert.deepEqual(target, { registry: 'registry.eu.test', repository: 'web', tag: '1-nydus', digest: DIGEST });
 });
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { AcceleratedImageSpec, AcceleratedImageStatus } from '../../api/v1alpha1/acceleratedimage.ts';
+import { ownTag } from '../../converter/owntag.ts';
 import { formatReference, parseReference } from '../../registry/reference.ts';
 import type { Reference } from '../../registry/reference.ts';
 import type { ReplicateRequest } from '../../replication/options.ts';
@@ -30,7 +31,8 @@ export function identifyCopy(replica: Replica, spec: AcceleratedImageSpec, artif
   const sourceTag = source.tag ?? artifact.sourceDigest.replace(/^sha256:/, '').slice(0, 12);
   const to = (name: string | undefined): string =>
     formatReference({ registry, repository, ...(name === undefined ? {} : { tag: name }) });
-  const images: CopyIdentity['images'] = [{ role: 'artifact', from: artifact.image, to: to(tag) }];
+  const own = tag === undefined ? {} : { ownTag: ownTag(tag, artifact.digest) };
+  const images: CopyIdentity['images'] = [{ role: 'artifact', from: artifact.image, to: to(tag), ...own }];
   if (replica.source) {
     images.push({
       role: 'source',
@@ -55,6 +57,14 @@ export function identifyCopy(replica: Replica, spec: AcceleratedImageSpec, artif
     images,
     secrets,
   };
+}
+
+/** Every tag that a copy has, `repository:tag`. */
+export function tagsOfCopy({ images, target: { registry, repository } }: CopyIdentity): string[] {
+  return images.flatMap(({ to, ownTag: own }) => [
+    to,
+    ...(own === undefined ? [] : [formatReference({ registry, repository, tag: own })]),
+  ]);
 }
 
 /** Name of one attempt at a copy, for its Job and as its label. Attempts of their own names leave the logs of earlier ones. */

@@ -34,7 +34,9 @@ export async function startCopy(
   }
   starting.push(registry);
   const hosts = copy.images.flatMap(({ from, to }) => [parseReference(from).registry, parseReference(to).registry]);
-  const request: ReplicateRequest = { images: copy.images, registries: registryOptions(deps.config, hosts) };
+  const { refusedNetworks } = deps.config;
+  const registries = registryOptions(deps.config, hosts);
+  const request: ReplicateRequest = { images: copy.images, registries, refusedNetworks };
   const name = jobName(attempt);
   const job = workerJob(
     {

@@ -3,13 +3,14 @@ import { REPLICATION_LABEL } from '../../api/v1alpha1/labels.ts';
 import { KubeError } from '../../kube/errors.ts';
 import type { Job } from '../../kube/resources.ts';
 import { formatReference, InvalidReferenceError } from '../../registry/reference.ts';
-import { ReplicateResult } from '../../replication/result.ts';
+import { ReplicateResult, type ReplicateSuccess } from '../../replication/result.ts';
 import { formatBytes } from '../../api/v1alpha1/bytes.ts';
 import { readProgress } from './conversion-job.ts';
+import { remember } from './history.ts';
 import { workerState } from './job-state.ts';
 import type { Dependencies, Pass } from './pass.ts';
 import { confirmCopy, verifyReplica } from './replica-check.ts';
-import { attemptName, identifyCopy, type CopyIdentity, type Replica } from './replica-identity.ts';
+import { attemptName, identifyCopy, tagsOfCopy, type CopyIdentity, type Replica } from './replica-identity.ts';
 import { jobName, startCopy } from './replica-job.ts';
 import { due, failed, type Step } from './replica-state.ts';
 import type { ReplicaStatus } from './replication.ts';
@@ -97,13 +98,17 @@ async function advance(known: ReplicaStatus, copy: CopyIdentity, context: Contex
   const pods = deps.pods
     .listNamespace(pass.image.metadata.namespace)
     .filter((pod) => pod.metadata?.labels?.[REPLICATION_LABEL] === attempt);
-  const state = workerState(job, pods, ReplicateResult, Reason.ReplicationFailed);
+  const state = workerState<ReplicateSuccess>(job, pods, ReplicateResult, Reason.ReplicationFailed);
   switch (state.phase) {
     case 'Running':
       return await follow(known, job, state.pod, context);
     case 'Failed':
       return failed(known, state.reason, state.message, now);
     case 'Succeeded':
+      pass.status.history = remember(pass.status.history ?? [], context.artifact, {
+        names: tagsOfCopy(copy),
+        made: state.result.made ?? [],
+      });
       return await verifyReplica(known, copy, pass, deps);
   }
 }
