@@ -216,7 +216,7 @@ export const AcceleratedImageSpec = z
           message: 'chunkDictionary cannot be used with the format Zran, which stores no chunks',
         },
         {
-          rule: "self.mode != 'Adopt' || self.format == 'RafsV6' && self.compressor == 'zstd' && !has(self.chunkDictionary) && !has(self.prefetchPaths)",
+          rule: "!has(self.mode) || self.mode != 'Adopt' || self.format == 'RafsV6' && self.compressor == 'zstd' && !has(self.chunkDictionary) && !has(self.prefetchPaths)",
           message:
             'format, compressor, chunkDictionary and prefetchPaths have no effect in the mode Adopt: whoever builds the artifact decides them',
         },

@@ -50,8 +50,8 @@ export function builderOf({ manifest, config }: Half): string {
 
 /**
  * What tells that a Nydus image is not the twin of a source, the first of all such; undefined where they belong together: they
- * run alike, came about in the same steps at the same times, and the Nydus image says of every layer, or as a whole, that it was
- * made from the source.
+ * run alike, came about in the same steps at the same times, and have as many layers; and either the Nydus image names the source,
+ * or those times are of a clock, which no other build has seen at the same nanosecond.
  * @param digests the source's own: of its manifest, and of the index that lists it.
  */
 export function differenceOf(source: Half, nydus: Half, digests: readonly string[]): string | undefined {
@@ -60,7 +60,8 @@ export function differenceOf(source: Half, nydus: Half, digests: readonly string
     otherPlatform(source.config, nydus.config) ??
     otherRun(source.config, nydus.config) ??
     otherSteps(source.config, nydus.config) ??
-    otherLayers(source, nydus, digests)
+    otherLayers(source, nydus) ??
+    nothingTies(source.config, nydus)
   );
 }
 
@@ -107,35 +108,28 @@ function otherSteps(source: ImageConfig, nydus: ImageConfig): string | undefined
   return created === own ? undefined : `it was created at ${shown(own)}, the source at ${shown(created)}`;
 }
 
-/**
- * BuildKit keeps in the config the diff IDs of the layers that it made the blobs from; other converters put the digests of the
- * blobs there, and name the source instead.
- */
-function otherLayers(source: Half, nydus: Half, digests: readonly string[]): string | undefined {
+/** Layer for layer, as far as the Nydus image says what its layers were made from. */
+function otherLayers(source: Half, nydus: Half): string | undefined {
   const blobs = blobsOf(nydus.manifest);
-  const right = source.config.rootfs.diff_ids;
-  const actual = nydus.config.rootfs.diff_ids;
+  const right = source.manifest.layers;
   if (blobs.length < right.length) {
     return `it has ${blobs.length} layers with data, the source ${right.length}`;
   }
-  if (actual.length !== nydus.manifest.layers.length) {
-    return `its config is of ${actual.length} layers, and it has ${nydus.manifest.layers.length}`;
-  }
-  const recorded = right.map((diffID, i) => (actual[i] === blobs[i]?.digest ? undefined : actual[i] === diffID));
-  const wrong = recorded.indexOf(false);
-  if (wrong !== -1) {
-    return `its layer ${wrong + 1} was made from ${actual[wrong]}, that of the source is ${right[wrong]}`;
-  }
-  const layers = source.manifest.layers.map(({ digest }) => digest);
-  const madeFrom = blobs.map(({ annotations }) => annotations?.[SOURCE_LAYER_ANNOTATION]);
-  const other = madeFrom.findIndex((digest, i) => digest !== undefined && i < layers.length && digest !== layers[i]);
-  if (other !== -1) {
-    return `its layer ${other + 1} was made from ${madeFrom[other]}, that of the source is ${layers[other]}`;
-  }
-  const named = claimsOf(nydus.manifest).some((digest) => digests.includes(digest));
-  return named || recorded.every((same) => same === true)
+  const madeFrom = right.map((_, i) => blobs[i]?.annotations?.[SOURCE_LAYER_ANNOTATION]);
+  const other = madeFrom.findIndex((digest, i) => digest !== undefined && digest !== right[i]?.digest);
+  return other === -1
     ? undefined
-    : 'it does not say what it was made from: neither its annotations, nor a subject, nor the layers in its config';
+    : `its layer ${other + 1} was made from ${madeFrom[other]}, that of the source is ${right[other]?.digest}`;
+}
+
+/** Builds that are to be reproducible are given one time, in whole seconds, for all that they make. */
+function nothingTies(source: ImageConfig, { manifest }: Half): string | undefined {
+  const { created } = source;
+  const ofClock = typeof created === 'string' && /\.\d*[1-9]/.test(created);
+  return ofClock || claimsOf(manifest).length > 0
+    ? undefined
+    : `nothing says that it was made from it. Both were created at ${shown(created)}, which is no time of a clock, so that ` +
+        `another build may have it, too; the annotation ${SOURCE_DIGEST_ANNOTATION} or a subject has to name the source`;
 }
 
 /** Without what says nothing: Go programs write empty fields, or leave them out. */
