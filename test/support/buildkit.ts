@@ -8,6 +8,12 @@ import { until } from './until.ts';
 /** Output of a whole build. */
 const OUTPUT_MAX = 16 << 20;
 
+/**
+ * A cache of Nydus blobs, which is what a build for Nydus alone would leave, is one that BuildKit cannot read: it takes them for
+ * tars, and fails the next build with "failed to verify layer".
+ */
+const CACHE_COMPRESSION = 'compression=gzip,force-compression=true';
+
 /** What to build, and where to. */
 export interface Build {
   /** Folder of the Dockerfile and of what it copies. */
@@ -86,7 +92,7 @@ function argumentsOf({ context, args = {}, options = {}, outputs, cache }: Build
     ...(cache === undefined
       ? []
       : [
-          `--export-cache=type=registry,ref=${cache},mode=max,oci-mediatypes=true`,
+          `--export-cache=type=registry,ref=${cache},mode=max,oci-mediatypes=true,${CACHE_COMPRESSION}`,
           `--import-cache=type=registry,ref=${cache}`,
         ]),
   ];
