@@ -22,7 +22,7 @@ import { runWorker } from './convert/worker.ts';
 /** What a way leaves in a repository: the image under `tag`, the Nydus image under `tag-nydus` or, if it is alone, under `tag`. */
 interface Way {
   name: string;
-  outputs(image: string): string[];
+  outputs: (image: string) => string[];
   converts: boolean;
 }
 
