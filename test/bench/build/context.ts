@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { contentMaker } from '../convert/content.ts';
 
 /** Bytes that are copied into the image: what a package manager would bring. */
-const PACKAGES = 96 << 20;
-const FILES = 1500;
+const PACKAGES = 40 << 20;
+const FILES = 600;
 /** Bytes that are made while it is built, and that no compression makes smaller, as a model's weights. */
-const MODEL_MIB = 32;
+const MODEL_MIB = 16;
 
 /** Two stages that do not need each other, over a base, and an application in the last layer. */
 const DOCKERFILE = `ARG BASE
