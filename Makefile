@@ -13,7 +13,7 @@ REGISTRY ?= 127.0.0.1:5000
 TAG ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install generate check test test-unit test-api test-e2e tools cluster-up cluster-down shell demo bench bench-admission bench-backtest bench-convert bench-node-fallback bench-prefetch bench-prefetch-list image clean
+.PHONY: help install generate check test test-unit test-api test-e2e tools cluster-up cluster-down shell demo bench bench-admission bench-backtest bench-build bench-convert bench-node-fallback bench-prefetch bench-prefetch-list image clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ bench-admission: install ## Measure the latency of the admission webhook and the
 
 bench-backtest: install ## Measure how well scale-outs are foreseen, on load traces and generated loads
 	node test/bench/main.ts backtest
+
+bench-build: install tools ## Measure the ways to a Nydus image: convert after the push, both formats by one build, Nydus alone
+	node test/bench/main.ts build
 
 bench-convert: install tools ## Measure conversions against the CPU floor and against step after step, and what reuse saves
 	node test/bench/main.ts convert

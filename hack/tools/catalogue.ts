@@ -5,8 +5,10 @@ import { fileURLToPath } from 'node:url';
 /** A program built with `go build` from one of the committed tool modules beside this file. */
 export interface GoRecipe {
   kind: 'go';
-  module: 'kubernetes' | 'containers' | 'dragonfly' | 'nydus-snapshotter';
+  module: 'kubernetes' | 'containers' | 'dragonfly' | 'nydus-snapshotter' | 'buildkit';
   package: string;
+  /** Build tags. */
+  tags?: string[];
 }
 
 /** Programs built with `cargo install --locked` from a crate. */
@@ -60,6 +62,7 @@ const CONTAINERD = '2.4.2';
 const HELM = '4.2.4';
 const NYDUS = '2.2.0';
 const SNAPSHOTTER = '0.16.1';
+const BUILDKIT = '0.34.2';
 
 /** This machine in the names that Go projects give to release assets. */
 const ARCH = process.arch === 'arm64' ? 'arm64' : 'amd64';
@@ -92,6 +95,15 @@ function containerd(name: string, versionArgs: string[]): Tool {
     recipe: { kind: 'go', module: 'containers', package: `github.com/containerd/containerd/v2/cmd/${name}` },
     download: { url, checksum: `${url}.sha256sum`, members: { [name]: `bin/${name}` } },
     probe: { args: versionArgs, expect: `v${CONTAINERD}` },
+  };
+}
+
+function buildkit(name: string, tags: { tags?: string[] } = {}): Tool {
+  return {
+    name,
+    version: BUILDKIT,
+    binaries: [name],
+    recipe: { kind: 'go', module: 'buildkit', package: `github.com/moby/buildkit/cmd/${name}`, ...tags },
   };
 }
 
@@ -167,6 +179,9 @@ export const TOOLS: readonly Tool[] = [
     recipe: { kind: 'go', module: 'containers', package: 'github.com/google/go-containerregistry/cmd/crane' },
     probe: { args: ['version'], expect: '0.22.1' },
   },
+  // Releases are built without the tag.
+  buildkit('buildkitd', { tags: ['nydus'] }),
+  buildkit('buildctl'),
   {
     name: 'nydus',
     version: NYDUS,

@@ -109,7 +109,7 @@ async function readImage(
   const { mediaType, digest, size } = descriptor;
   const { mediaType: configType } = manifest.config;
   if (configType === MERGED_CONFIG_TYPE || manifest.layers.some(isBootstrap)) {
-    throw notAnImage(reference, 'it is a Nydus image already');
+    throw notAnImage(reference, 'it is a Nydus image already, which the mode Adopt brings into use');
   }
   if (!isImageManifest(manifest)) {
     throw notAnImage(reference, `its config is of type ${configType}`);

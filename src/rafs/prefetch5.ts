@@ -1,4 +1,5 @@
 import { CHUNK_INFO, gatherRanges, readChunk, type Chunk } from './chunks.ts';
+import { blobIDs5 } from './head.ts';
 import type { BlobRanges } from './ranges.ts';
 import { DIRECTORY, readInodes, REGULAR, type Inode } from './rafs5.ts';
 
@@ -15,9 +16,6 @@ const NAME_SIZE = 100;
 const LINK_SIZE = 102;
 const XATTR = 4;
 const ALIGNMENT = 8;
-
-/** Before each id in the table of blobs: what to read ahead. */
-const BLOB_HEAD = 8;
 
 /** See prefetchedRanges; of a tree of version 5. Throws RangeError where the tree points outside of itself. */
 export function prefetched5(tree: Buffer): BlobRanges {
@@ -56,18 +54,7 @@ function readList(tree: Buffer): number[] {
 
 function readBlobIDs(tree: Buffer): string[] {
   const offset = Number(tree.readBigUInt64LE(BLOB_TABLE_OFFSET));
-  const table = tree.subarray(offset, offset + tree.readUInt32LE(BLOB_TABLE_SIZE));
-  const ids: string[] = [];
-  for (let at = BLOB_HEAD; at < table.length;) {
-    const zero = table.indexOf(0, at);
-    const end = zero === -1 ? table.length : zero;
-    if (end === at) {
-      break;
-    }
-    ids.push(table.toString('latin1', at, end));
-    at = end + 1 + BLOB_HEAD;
-  }
-  return ids;
+  return blobIDs5(tree.subarray(offset, offset + tree.readUInt32LE(BLOB_TABLE_SIZE)));
 }
 
 function chunksOf(tree: Buffer, { at }: Inode): Chunk[] {

@@ -1,4 +1,5 @@
 import { CHUNK_INFO, gatherRanges, readChunk, type Chunk } from './chunks.ts';
+import { blobIDs6 } from './head.ts';
 import type { BlobRanges } from './ranges.ts';
 import { RAFS6_SUPERBLOCK, walkRafs6, type Inode } from './rafs6.ts';
 
@@ -11,10 +12,6 @@ const CHUNK_TABLE_OFFSET = EXTENSION + 24;
 const CHUNK_TABLE_SIZE = EXTENSION + 32;
 const PREFETCH_OFFSET = EXTENSION + 40;
 const PREFETCH_SIZE = EXTENSION + 48;
-
-/** `RafsV6Blob`: its id in hex, and more. */
-const BLOB = 256;
-const BLOB_ID = 64;
 
 const BLOCK = 4096;
 /** Low bits of a chunk format: how often a block doubles. */
@@ -49,10 +46,9 @@ function readList(tree: Buffer): number[] {
 
 function readBlobIDs(tree: Buffer): string[] {
   const offset = Number(tree.readBigUInt64LE(BLOB_TABLE_OFFSET));
-  const count = boundedCount(tree, offset, tree.readUInt32LE(BLOB_TABLE_SIZE), BLOB);
-  return Array.from({ length: count }, (_, i) =>
-    tree.toString('latin1', offset + i * BLOB, offset + i * BLOB + BLOB_ID),
-  );
+  const size = tree.readUInt32LE(BLOB_TABLE_SIZE);
+  boundedCount(tree, offset, size, 1);
+  return blobIDs6(tree.subarray(offset, offset + size));
 }
 
 /** All chunks, by their blob and the block of their content. */

@@ -81,6 +81,26 @@ export const acceleratedImageRules: Rule[] = [
     accepted: { conversion: { format: 'Zran' } },
   },
   {
+    name: 'what whoever builds an artifact decides is not asked of an adopted one',
+    refused: { conversion: { mode: 'Adopt', compressor: 'none' } },
+    message:
+      'spec.conversion: Invalid value: format, compressor, chunkDictionary and prefetchPaths have no effect in the mode Adopt: whoever builds the artifact decides them',
+    accepted: { conversion: { mode: 'Adopt', timeout: '10m' } },
+  },
+  {
+    name: 'an adopted artifact has no list of files to prefetch',
+    refused: { conversion: { mode: 'Adopt', prefetchPaths: ['/bin/sh'] } },
+    message:
+      'spec.conversion: Invalid value: format, compressor, chunkDictionary and prefetchPaths have no effect in the mode Adopt: whoever builds the artifact decides them',
+    accepted: { conversion: { mode: 'Convert', prefetchPaths: ['/bin/sh'] } },
+  },
+  {
+    name: 'a mode is one that there is',
+    refused: { conversion: { mode: 'Guess' } },
+    message: 'spec.conversion.mode: Unsupported value: "Guess": supported values: "Convert", "Adopt"',
+    accepted: { conversion: { mode: 'Adopt' } },
+  },
+  {
     name: 'a target repository has no digest',
     refused: { target: { repository: 'registry.test/web@sha256' } },
     message: 'spec.target.repository: Invalid value: "registry.test/web@sha256": repository must not carry a digest',

@@ -119,7 +119,7 @@ describe('the CRDs on a real API server', () => {
     assert.deepEqual(image.spec, {
       source: { image: 'registry.test/web:1', interval: '5m' },
       target: { tagSuffix: '-nydus' },
-      conversion: { format: 'RafsV6', compressor: 'zstd', backoffLimit: 3, timeout: '1h' },
+      conversion: { mode: 'Convert', format: 'RafsV6', compressor: 'zstd', backoffLimit: 3, timeout: '1h' },
       rewrite: { policy: 'WhenReady' },
       history: { keep: 3 },
       deletionPolicy: 'Retain',

@@ -12,7 +12,7 @@ import { createInterface } from 'node:readline';
 import type { Figure } from '../../hack/figures.ts';
 import type { BenchmarkRun } from './results.ts';
 
-const BENCHMARKS = ['admission', 'backtest', 'convert', 'node-fallback', 'prefetch', 'prefetch-list'];
+const BENCHMARKS = ['admission', 'backtest', 'build', 'convert', 'node-fallback', 'prefetch', 'prefetch-list'];
 
 const options = process.argv.slice(2).filter((argument) => argument.startsWith('--'));
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));

@@ -132,6 +132,10 @@ const ChunkDictionary = z
   });
 
 const Conversion = z.object({
+  mode: z.enum(['Convert', 'Adopt']).default('Convert').meta({
+    description:
+      'Convert: the artifact is made from the source. Adopt: something else makes it, such as the build that makes the source; it is the source itself, a referrer of it, or has its tag with the suffix.',
+  }),
   format: z.enum(['RafsV6', 'RafsV5', 'Zran']).default('RafsV6').meta({
     description:
       'File system format of the artifact. Zran stores only an index over the layers of the source, which must be compressed with gzip or not at all and stay in the registry.',
@@ -218,6 +222,11 @@ export const AcceleratedImageSpec = z
           rule: "!has(self.chunkDictionary) || self.format != 'Zran'",
           message: 'chunkDictionary cannot be used with the format Zran, which stores no chunks',
         },
+        {
+          rule: "!has(self.mode) || self.mode != 'Adopt' || self.format == 'RafsV6' && self.compressor == 'zstd' && !has(self.chunkDictionary) && !has(self.prefetchPaths)",
+          message:
+            'format, compressor, chunkDictionary and prefetchPaths have no effect in the mode Adopt: whoever builds the artifact decides them',
+        },
       ],
     }),
     replicas: z
@@ -288,8 +297,15 @@ export const AcceleratedImageStatus = z
         digest: Digest.meta({ description: 'Digest of the artifact: a manifest, or an index for several platforms.' }),
         sourceDigest: Digest.meta({ description: 'The source that this artifact was made from.' }),
         format: z.string().max(16).meta({ description: 'File system format: RafsV6, RafsV5 or Zran.' }),
-        builder: z.string().max(128).meta({ description: 'Version of nydus-image.' }),
-        convertedAt: Time.meta({ description: 'When the conversion ended.' }),
+        builder: z.string().max(128).meta({
+          description:
+            'Version of nydus-image. Of an adopted artifact: who built it, as far as it says; unknown where it does not.',
+        }),
+        adoptedFrom: z
+          .enum(['Source', 'Referrer', 'Tag'])
+          .optional()
+          .meta({ description: 'Where an adopted artifact was found. Absent for one that was converted.' }),
+        convertedAt: Time.meta({ description: 'When the conversion ended, or an artifact was adopted.' }),
         platforms: z
           .array(PlatformImage.extend({ bootstrapSize: Bytes.meta({ description: 'Bytes of the bootstrap layer.' }) }))
           .max(16)

@@ -65,8 +65,16 @@ export const AcceleratedImageReason = {
   ConversionFailed: 'ConversionFailed',
   /** Ready=False: the artifact in the registry is not what was converted. It is never used. */
   VerificationFailed: 'VerificationFailed',
-  /** Ready=False: a verified artifact has gone from the registry; it is converted again. */
+  /**
+   * Ready=False: a verified artifact has gone from the registry; it is converted again. In the mode Adopt: there is no Nydus
+   * image of the source yet, or none any more; it is looked for again in each interval.
+   */
   ArtifactMissing: 'ArtifactMissing',
+  /**
+   * Stalled: what was found in the mode Adopt is no Nydus image, or not one of this source; the message names the first
+   * difference. Push both halves by one build; it is looked at again in each interval.
+   */
+  ArtifactMismatch: 'ArtifactMismatch',
   /** Replicated=True: every region has a verified copy of the artifact. */
   Replicated: 'Replicated',
   /** Replicated=False: copies are under way, or wait for the artifact or for a free place. */

@@ -4,6 +4,7 @@ import { identify } from './identity.ts';
 import { jobState } from './job-state.ts';
 import type { Dependencies, Pass, StepResult } from './pass.ts';
 import { resolveSource } from './resolve-source.ts';
+import { adopt } from './adoption.ts';
 import { checkPresence, acceptResult } from './artifact.ts';
 import { startJob, followProgress, giveUpOrRetry, QUEUE_INTERVAL_MS } from './conversion-job.ts';
 
@@ -24,6 +25,9 @@ async function reconcileArtifact(pass: Pass, deps: Dependencies): Promise<StepRe
       reason: Reason.Resolving,
       message: `${image.spec.source.image} is being resolved`,
     };
+  }
+  if (image.spec.conversion.mode === 'Adopt') {
+    return await adopt(pass, deps);
   }
   const identity = identify(
     source.digest,

@@ -128,7 +128,7 @@ export async function verifyCopy(
 }
 
 /** What is wrong with a blob of which the registry says that it has this size; undefined where nothing is. */
-function problemOf(blob: Descriptor, size: number | undefined): string | undefined {
+export function problemOf(blob: Descriptor, size: number | undefined): string | undefined {
   return size === blob.size
     ? undefined
     : `should be ${blob.size} bytes; the registry ${size === undefined ? 'does not have it' : `has ${size}`}`;
