@@ -9,6 +9,7 @@ import {
   REPLICATED,
   STALLED,
   WARM,
+  WITHIN_BUDGET,
 } from '../../src/api/v1alpha1/conditions.ts';
 import { SkipReason } from '../../src/rewriting/reasons.ts';
 
@@ -31,8 +32,8 @@ export interface ConditionDocs {
 export async function conditionDocs(): Promise<ConditionDocs> {
   const source = await readFile(CONDITIONS, 'utf8');
   return {
-    types: [READY, RECONCILING, STALLED, REPLICATED, WARM, HOLDING].map((value) =>
-      documented(source, `export const [A-Z]+ = '${value}'`, value),
+    types: [READY, RECONCILING, STALLED, REPLICATED, WITHIN_BUDGET, WARM, HOLDING].map((value) =>
+      documented(source, `export const [A-Z_]+ = '${value}'`, value),
     ),
     reasons: {
       AcceleratedImage: reasonsOf(source, 'AcceleratedImageReason', AcceleratedImageReason),

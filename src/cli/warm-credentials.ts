@@ -27,8 +27,7 @@ export async function findCredentials(
   { registry, repository }: Pick<Reference, 'registry' | 'repository'>,
   { dockerConfig, registries, operatorNamespace, client, signal }: CredentialSources,
 ): Promise<Credentials | undefined> {
-  const text = await readIfThere(dockerConfig, signal);
-  const own = text === undefined ? undefined : lookup(text, dockerConfig, registry, repository);
+  const own = await findOwnCredentials({ registry, repository }, dockerConfig, signal);
   const name = registries.find(({ host }) => host === registry)?.credentialsSecret;
   if (own !== undefined || name === undefined) {
     return own;
@@ -40,6 +39,20 @@ export async function findCredentials(
     throw new Error(`${label} has no key ${SECRET_KEY}; it must be of type kubernetes.io/dockerconfigjson`);
   }
   return lookup(Buffer.from(encoded, 'base64').toString('utf8'), label, registry, repository);
+}
+
+/**
+ * Credentials of the user's Docker configuration for a registry.
+ * @param dockerConfig path of the file; it need not exist
+ * @throws Error naming the file that cannot be used; it shows nothing of its contents
+ */
+export async function findOwnCredentials(
+  { registry, repository }: Pick<Reference, 'registry' | 'repository'>,
+  dockerConfig: string,
+  signal: AbortSignal,
+): Promise<Credentials | undefined> {
+  const text = await readIfThere(dockerConfig, signal);
+  return text === undefined ? undefined : lookup(text, dockerConfig, registry, repository);
 }
 
 function lookup(text: string, from: string, registry: string, repository: string): Credentials | undefined {

@@ -9,6 +9,7 @@ import { platformResult, readArtifact, type TargetOptions } from './artifact.ts'
 import { LAYER_BOUNDS, type LayerBounds } from './bounds.ts';
 import { ConvertError, failureOf, isDiskFull } from './errors.ts';
 import { assembleImage, type AssembledImage } from './image.ts';
+import { mainInspection } from './inspection.ts';
 import type { ConversionJob, Endpoint } from './job.ts';
 import { convertLayers, withContents } from './layers.ts';
 import { fsVersionOf, PIPELINE_VERSION } from './nydus.ts';
@@ -122,7 +123,8 @@ async function run(
   const whole = current === undefined ? undefined : await findWhole(current, source, job, target);
   if (current !== undefined && whole !== undefined) {
     log.info({ digest: current.digest }, 'the artifact is there already');
-    return success(current.digest, whole, source, { total: layers.length, reused: layers.length }, job);
+    const inspection = mainInspection(current.manifests.map(({ manifest }) => manifest));
+    return success(current.digest, whole, source, { total: layers.length, reused: layers.length }, inspection, job);
   }
 
   const sizes = new Map(layers.map(({ digest, size }) => [digest, size]));
@@ -147,7 +149,8 @@ async function run(
   const platforms = assembled.map(({ image, manifest }) =>
     platformResult(image.name, image.descriptor.digest, manifest),
   );
-  return success(digest, platforms, source, { total: layers.length, reused }, job);
+  const inspection = mainInspection(assembled.map(({ manifest }) => manifest.manifest));
+  return success(digest, platforms, source, { total: layers.length, reused }, inspection, job);
 }
 
 /** The layers of several platforms, each once. */
@@ -160,6 +163,7 @@ function success(
   platforms: PlatformResult[],
   source: Source,
   layers: ConvertSuccess['layers'],
+  inspection: ConvertSuccess['inspection'],
   { target, builder, watches: { pull, build, push, total }, traffic, chunks }: ConversionJob,
 ): ConvertSuccess {
   return {
@@ -174,6 +178,7 @@ function success(
     bytesPushed: traffic.pushed,
     layers,
     chunks,
+    ...(inspection === undefined ? {} : { inspection }),
   };
 }
 

@@ -14,6 +14,11 @@ export const STALLED = 'Stalled';
  * does not depend on it.
  */
 export const REPLICATED = 'Replicated';
+/**
+ * AcceleratedImage with `spec.inspection.budget` only. Normal-true: the image is no bigger, and wastes no more, than that says.
+ * Ready does not depend on it.
+ */
+export const WITHIN_BUDGET = 'WithinBudget';
 /** PrefetchPolicy only. Normal-true: every blob that the next Pods will read was read back from the seed peers. */
 export const WARM = 'Warm';
 /**
@@ -66,6 +71,15 @@ export const AcceleratedImageReason = {
   ReplicationPending: 'ReplicationPending',
   /** Replicated=False: a copy failed; `status.replicas` says which and why. Tried again by itself, others are not held up. */
   ReplicationFailed: 'ReplicationFailed',
+  /** WithinBudget=True: the image is within `spec.inspection.budget`. */
+  WithinBudget: 'WithinBudget',
+  /** WithinBudget=False: the image is beyond `spec.inspection.budget`; `status.inspection.findings` says where the bytes are. */
+  BudgetExceeded: 'BudgetExceeded',
+  /**
+   * WithinBudget=Unknown: there is no artifact yet, its image has too many files to be inspected, or it was made before images
+   * were; `slipstream inspect` looks at the image itself.
+   */
+  NotInspected: 'NotInspected',
 } as const;
 export type AcceleratedImageReason = (typeof AcceleratedImageReason)[keyof typeof AcceleratedImageReason];
 

@@ -30,6 +30,7 @@ export async function checkPresence(pass: Pass, deps: Dependencies): Promise<Ste
   } catch (error) {
     if (error instanceof RegistryError && error.kind === 'NotFound') {
       delete status.artifact;
+      delete status.inspection;
       delete status.conversion;
       return {
         next: 'wait',
@@ -89,6 +90,7 @@ export async function acceptResult(
       bootstrapSize,
     })),
   };
+  status.inspection = result.inspection;
   status.conversion = {
     hash: identity.hash,
     job: identity.jobName,

@@ -1,5 +1,5 @@
 import type { AcceleratedImage, AcceleratedImageStatus } from '../../api/v1alpha1/acceleratedimage.ts';
-import { AcceleratedImageReason as Reason, READY, REPLICATED } from '../../api/v1alpha1/conditions.ts';
+import { AcceleratedImageReason as Reason, READY, REPLICATED, WITHIN_BUDGET } from '../../api/v1alpha1/conditions.ts';
 import { CONVERSION_LABEL, REPLICATION_LABEL } from '../../api/v1alpha1/labels.ts';
 import type { EventRecorder } from '../../kube/events.ts';
 import type { Job, Pod } from '../../kube/resources.ts';
@@ -75,7 +75,7 @@ export async function reconcileAcceleratedImage(
   return { requeueAfter: afterMs };
 }
 
-/** An Event for each change of Ready and of Replicated, with the same reason and message as the condition. */
+/** An Event for each change of Ready and of Replicated, and for a budget that is exceeded, with the same reason and message as the condition. */
 function announce(image: AcceleratedImage, status: AcceleratedImageStatus, events: EventRecorder): void {
   const before = findCondition(image.status?.conditions ?? [], READY);
   const ready = findCondition(status.conditions ?? [], READY);
@@ -89,6 +89,11 @@ function announce(image: AcceleratedImage, status: AcceleratedImageStatus, event
   if (replicated !== undefined && replicated.reason !== copied?.reason) {
     const type = replicated.reason === Reason.ReplicationFailed ? 'Warning' : 'Normal';
     events.event(image, type, replicated.reason, replicated.message);
+  }
+  const held = findCondition(image.status?.conditions ?? [], WITHIN_BUDGET);
+  const budgeted = findCondition(status.conditions ?? [], WITHIN_BUDGET);
+  if (budgeted?.status === 'False' && budgeted.reason !== held?.reason) {
+    events.event(image, 'Warning', budgeted.reason, budgeted.message);
   }
 }
 
