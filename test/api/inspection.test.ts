@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { dirname } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Condition } from '../../src/api/v1alpha1/meta.ts';
 import { acceleratedImages } from '../../src/kube/resources.ts';
@@ -62,7 +63,9 @@ describe('the budget of an AcceleratedImage', () => {
     assert.deepEqual(status?.inspection, INSPECTION);
     const { kubeconfig } = operator.envtest;
     const kubectl = (...args: string[]) =>
-      run(toolPath('kubectl'), ['--kubeconfig', kubeconfig, '--cache-dir', '/nonexistent', '-n', namespace, ...args]);
+      run(toolPath('kubectl'), ['--kubeconfig', kubeconfig, '-n', namespace, ...args], {
+        env: { HOME: dirname(kubeconfig) },
+      });
     await until('the Event is there', async () => {
       const { stdout } = await kubectl('get', 'events', '--field-selector=reason=BudgetExceeded', '-o', 'name');
       return stdout.includes('event');
