@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import type { BacktestFlags } from './cli/backtest-options.ts';
+import type { InspectFlags } from './cli/inspect-options.ts';
 import type { WarmFlags } from './cli/warm-options.ts';
 import { MAX_PATHS, SYSTEM_SOCKET } from './learn/defaults.ts';
 import { createLogger, LOG_LEVELS } from './observability/logger.ts';
@@ -243,22 +244,44 @@ function program(signal: AbortSignal): Command {
     .action(async (image: string, flags: WarmFlags) => {
       const { runWarmCommand } = await import('./cli/warm.ts');
       const { systemClock } = await import('./runtime/clock.ts');
-      const { env, stdout, stderr } = process;
+      const { stdout, stderr } = process;
       process.exitCode = await runWarmCommand(
-        {
-          image,
-          ...flags,
-          dockerConfig: join(env['DOCKER_CONFIG'] ?? join(env['HOME'] ?? '/', '.docker'), 'config.json'),
-          ownPlatform: `linux/${arch() === 'x64' ? 'amd64' : arch()}`,
-          userAgent: USER_AGENT,
-          clock: systemClock,
-          stdout,
-          stderr,
-        },
+        { image, ...flags, ...ownMachine(), userAgent: USER_AGENT, clock: systemClock, stdout, stderr },
+        signal,
+      );
+    });
+  root
+    .command('inspect')
+    .description(
+      'say what is in the layers of an image that need not be: wasted bytes, caches, build tools, dangerous files',
+    )
+    .argument('<image>', 'the image; its layers are read once from its registry')
+    .option('--platform <platform>', "such as linux/arm64; this machine's without it")
+    .option('--budget-size <quantity>', 'most bytes of files, such as 500Mi; more makes the exit code 1')
+    .option('--budget-wasted-bytes <quantity>', 'most bytes that layers above delete or overwrite')
+    .option('--budget-layers <number>', 'most layers')
+    .option('--plain-http', "speak HTTP to the image's registry, not HTTPS", false)
+    .addOption(new Option('-o, --output <format>', 'what to write').choices(['table', 'json']).default('table'))
+    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+    .action(async (image: string, flags: InspectFlags) => {
+      const { runInspectCommand } = await import('./cli/inspect.ts');
+      const { systemClock } = await import('./runtime/clock.ts');
+      const { stdout, stderr } = process;
+      process.exitCode = await runInspectCommand(
+        { image, ...flags, ...ownMachine(), userAgent: USER_AGENT, clock: systemClock, stdout, stderr },
         signal,
       );
     });
   return root;
+}
+
+/** What the machine says that a command runs on: where the user's credentials are, and what it is. */
+function ownMachine(): { dockerConfig: string; ownPlatform: string } {
+  const { env } = process;
+  return {
+    dockerConfig: join(env['DOCKER_CONFIG'] ?? join(env['HOME'] ?? '/', '.docker'), 'config.json'),
+    ownPlatform: `linux/${arch() === 'x64' ? 'amd64' : arch()}`,
+  };
 }
 
 /** For options that can be given again and again. */

@@ -87,6 +87,12 @@ export const kinds: Kind[] = [
         jsonPath: '.status.summary.copies',
       }),
       wide({
+        name: 'Efficiency',
+        type: 'string',
+        description: 'Share of the bytes of the source that its layers do not waste, 0 to 1.',
+        jsonPath: '.status.inspection.efficiency',
+      }),
+      wide({
         name: 'Digest',
         type: 'string',
         description: 'Digest of the artifact.',

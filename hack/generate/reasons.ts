@@ -10,6 +10,7 @@ import {
   REPLICATED,
   STALLED,
   WARM,
+  WITHIN_BUDGET,
 } from '../../src/api/v1alpha1/conditions.ts';
 import { SkipReason } from '../../src/rewriting/reasons.ts';
 
@@ -32,7 +33,7 @@ export interface ConditionDocs {
 export async function conditionDocs(): Promise<ConditionDocs> {
   const source = await readFile(CONDITIONS, 'utf8');
   return {
-    types: [READY, RECONCILING, STALLED, REPLICATED, CLEANUP_FAILED, WARM, HOLDING].map((value) =>
+    types: [READY, RECONCILING, STALLED, REPLICATED, WITHIN_BUDGET, CLEANUP_FAILED, WARM, HOLDING].map((value) =>
       documented(source, `export const [A-Z_]+ = '${value}'`, value),
     ),
     reasons: {

@@ -25,14 +25,27 @@ export async function findCredentials(
   { registry, repository }: Pick<Reference, 'registry' | 'repository'>,
   { dockerConfig, registries, operatorNamespace, client, signal }: CredentialSources,
 ): Promise<Credentials | undefined> {
-  const text = await readIfThere(dockerConfig, signal);
-  const own = text === undefined ? undefined : lookup(text, dockerConfig, registry, repository);
+  const own = await findOwnCredentials({ registry, repository }, dockerConfig, signal);
   const name = registries.find(({ host }) => host === registry)?.credentialsSecret;
   if (own !== undefined || name === undefined) {
     return own;
   }
   const secret = await client().get(secrets, { namespace: operatorNamespace, name }, signal);
   return parseDockerSecret(secret, `Secret ${operatorNamespace}/${name}`).lookup(registry, repository);
+}
+
+/**
+ * Credentials of the user's Docker configuration for a registry.
+ * @param dockerConfig path of the file; it need not exist
+ * @throws Error naming the file that cannot be used; it shows nothing of its contents
+ */
+export async function findOwnCredentials(
+  { registry, repository }: Pick<Reference, 'registry' | 'repository'>,
+  dockerConfig: string,
+  signal: AbortSignal,
+): Promise<Credentials | undefined> {
+  const text = await readIfThere(dockerConfig, signal);
+  return text === undefined ? undefined : lookup(text, dockerConfig, registry, repository);
 }
 
 function lookup(text: string, from: string, registry: string, repository: string): Credentials | undefined {

@@ -9,6 +9,7 @@ import { platformResult, readArtifact, type TargetOptions } from './artifact.ts'
 import { LAYER_BOUNDS, type LayerBounds } from './bounds.ts';
 import { ConvertError, failureOf, isDiskFull } from './errors.ts';
 import { assembleImage, type AssembledImage } from './image.ts';
+import { mainInspection } from './inspection.ts';
 import type { ConversionJob, Endpoint } from './job.ts';
 import { keepEarlier } from './keep.ts';
 import { convertLayers, withContents } from './layers.ts';
@@ -123,11 +124,10 @@ async function run(
   const whole = current === undefined ? undefined : await findWhole(current, source, job, target);
   if (current !== undefined && whole !== undefined) {
     log.info({ digest: current.digest }, 'the artifact is there already');
-    const made = await keepEarlier(current.digest, job, signal);
-    return {
-      ...success(current.digest, whole, source, { total: layers.length, reused: layers.length }, job),
-      made,
-    };
+      const made = await keepEarlier(current.digest, job, signal);
+      const inspection = mainInspection(current.manifests.map(({ manifest }) => manifest));
+      const layerCounts = { total: layers.length, reused: layers.length };
+      return { ...success(current.digest, whole, source, layerCounts, inspection, job), made };
   }
 
   const sizes = new Map(layers.map(({ digest, size }) => [digest, size]));
@@ -152,7 +152,8 @@ async function run(
   const platforms = assembled.map(({ image, manifest }) =>
     platformResult(image.name, image.descriptor.digest, manifest),
   );
-  return { ...success(digest, platforms, source, { total: layers.length, reused }, job), made };
+  const inspection = mainInspection(assembled.map(({ manifest }) => manifest.manifest));
+  return { ...success(digest, platforms, source, { total: layers.length, reused }, inspection, job), made };
 }
 
 /** The layers of several platforms, each once. */
@@ -165,6 +166,7 @@ function success(
   platforms: PlatformResult[],
   source: Source,
   layers: ConvertSuccess['layers'],
+  inspection: ConvertSuccess['inspection'],
   { target, builder, watches: { pull, build, push, total }, traffic, chunks }: ConversionJob,
 ): ConvertSuccess {
   return {
@@ -179,6 +181,7 @@ function success(
     bytesPushed: traffic.pushed,
     layers,
     chunks,
+    ...(inspection === undefined ? {} : { inspection }),
   };
 }
 

@@ -8,6 +8,7 @@ import { bringBlob } from './bring.ts';
 import { planCorrections, type Correction } from './corrections.ts';
 import { correctionTree } from './correctiontree.ts';
 import { ConvertError } from './errors.ts';
+import { inspectTrees } from './inspection.ts';
 import { provenanceOf, type ConversionJob, type Endpoint } from './job.ts';
 import type { AvailableLayer } from './layers.ts';
 import { buildConfig, buildManifest, type BlobLayer, type ManifestDocument } from './manifest.ts';
@@ -42,7 +43,12 @@ export async function assembleImage(
   const blobs = available.map((layer, i) => ({ ...layer, irregular: irregular[i] === true }));
   const folder = await mkdtemp(join(job.workDir, 'image-'));
   try {
-    const { boot, referred } = await merge(blobs, above, folder, job, signal);
+    const trees = blobs.map(({ sourceDigest, digest }) => treePath(job.trees, dataDigest(sourceDigest, digest, job)));
+    // While nydus-image merges, this process has nothing else to do.
+    const [{ boot, referred }, inspection] = await Promise.all([
+      merge(blobs, above, folder, job, signal),
+      inspectTrees(image, trees, job),
+    ]);
     await Promise.all(referred.map(({ blob, from }) => bringBlob(blob, from, job, signal)));
     const all = [...blobs, ...referred.map(({ blob }) => blob)];
     const path = join(folder, 'layer.tar.gz');
@@ -52,7 +58,7 @@ export async function assembleImage(
     // The data of an indexed image is in the source's layers, which have descriptors of their own.
     const prefetch =
       indexed || job.prefetchPaths.length === 0 ? new Map<string, ByteRange[]>() : await rangesToPrefetch(boot.path);
-    const layers = { blobs, referred: referred.map(({ blob }) => blob), indexed, prefetch, bootstrap };
+    const layers = { blobs, referred: referred.map(({ blob }) => blob), indexed, prefetch, bootstrap, inspection };
     const config = buildConfig(image.config, layers);
     await pushDocument(config, job, signal);
     return { image, manifest: buildManifest(config.descriptor, layers, image.descriptor, provenanceOf(job)) };

@@ -1,11 +1,13 @@
 import {
   DICTIONARY_ANNOTATION,
+  INSPECTION_ANNOTATION,
   IRREGULAR_LAYER_ANNOTATION,
   LAYER_OPTIONS_ANNOTATION,
   OPTIONS_ANNOTATION,
   PREFETCH_RANGES_ANNOTATION,
   SOURCE_LAYER_ANNOTATION,
 } from '../api/v1alpha1/labels.ts';
+import type { InspectionStatus } from '../api/v1alpha1/inspection.ts';
 import { formatRanges, type ByteRange } from '../rafs/ranges.ts';
 import { digestOf } from '../registry/digest.ts';
 import { MEDIA_TYPES, type Descriptor, type ImageConfig, type Manifest, type Platform } from '../registry/schema.ts';
@@ -58,6 +60,8 @@ export interface ArtifactLayers {
   /** What of the blobs is to be prefetched, by their digests; may reach beyond their ends. */
   prefetch: ReadonlyMap<string, readonly ByteRange[]>;
   bootstrap: BootstrapLayer;
+  /** What was found in the source. */
+  inspection?: InspectionStatus | undefined;
 }
 
 /** The bootstrap layer. */
@@ -101,7 +105,7 @@ export function buildConfig(source: ImageConfig, { blobs, referred, bootstrap }:
  */
 export function buildManifest(
   config: Descriptor,
-  { blobs, referred, indexed, prefetch, bootstrap }: ArtifactLayers,
+  { blobs, referred, indexed, prefetch, bootstrap, inspection }: ArtifactLayers,
   subject: Descriptor,
   provenance: Provenance,
 ): ManifestDocument {
@@ -143,7 +147,10 @@ export function buildManifest(
     ],
     // Registries such as ECR refuse a subject with a platform.
     subject: { mediaType: subject.mediaType, digest: subject.digest, size: subject.size },
-    annotations: annotations(subject.digest, provenance),
+    annotations: {
+      ...annotations(subject.digest, provenance),
+      ...(inspection === undefined ? {} : { [INSPECTION_ANNOTATION]: JSON.stringify(inspection) }),
+    },
   };
   return { ...document(MEDIA_TYPES.ociManifest, manifest), manifest };
 }

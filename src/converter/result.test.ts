@@ -47,6 +47,44 @@ test('the largest success fits into a termination message', () => {
   assert.ok(Buffer.byteLength(text) <= TERMINATION_MESSAGE_LIMIT, `${Buffer.byteLength(text)} bytes`);
 });
 
+test('what was found in an image makes room for everything else, the last of it first', () => {
+  const finding = { code: 'DeletedFiles', severity: 'Warning', message: '"€'.repeat(128), bytes: 1 } as const;
+  const inspection = {
+    platform: 'linux/amd64',
+    size: 1,
+    layers: 1,
+    wastedBytes: 1,
+    efficiency: '1.000',
+    findings: Array.from({ length: 10 }, () => finding),
+    moreFindings: 7,
+  };
+  const success = {
+    ok: true,
+    digest,
+    image: 'r'.repeat(500),
+    sourceDigest: digest,
+    builder: 'b',
+    platforms: [platform('linux/amd64')],
+    timings: { pull: 0, build: 0, push: 0, total: 0 },
+    bytesRead: 0,
+    bytesPushed: 0,
+    layers: { total: 1, reused: 0 },
+    chunks: { deduplicated: 0, bytesDeduplicated: 0, bytesNew: 0 },
+  } as const;
+  const text = encodeResult({ ...success, inspection });
+  assert.ok(Buffer.byteLength(text) <= TERMINATION_MESSAGE_LIMIT);
+  const result = ConvertResult.parse(JSON.parse(text));
+  assert.ok(result.ok && result.inspection !== undefined);
+  const { findings, moreFindings = 0 } = result.inspection;
+  assert.ok(findings.length > 0 && findings.length < 10);
+  assert.equal(findings.length + moreFindings, 17);
+
+  const without = ConvertResult.parse(JSON.parse(encodeResult({ ...success, image: 'r'.repeat(3500), inspection })));
+  assert.ok(without.ok && without.inspection === undefined);
+  const wrong = ConvertResult.parse({ ...success, inspection: { size: 'big' } });
+  assert.ok(wrong.ok && wrong.inspection === undefined, 'no conversion fails for it');
+});
+
 for (const [name, character] of Object.entries({
   plain: 'x',
   'multi-byte': '€',

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { InspectionStatus } from '../api/v1alpha1/inspection.ts';
+import { fitted } from '../inspection/summary.ts';
 
 /** Bytes that Kubernetes keeps of a termination message, for all containers of a Pod together up to 12 KiB. */
 export const TERMINATION_MESSAGE_LIMIT = 4096;
@@ -65,6 +67,8 @@ export const ConvertSuccess = z.object({
    * the bytes of the chunks that were new; all before compression, as nydus-image counted them.
    */
   chunks: z.object({ deduplicated: Count, bytesDeduplicated: Count, bytesNew: Count }),
+  /** What was found in the image, as much of it as there is room for. No conversion fails for it. */
+  inspection: InspectionStatus.optional().catch(undefined),
 });
 export type ConvertSuccess = z.infer<typeof ConvertSuccess>;
 
@@ -93,11 +97,17 @@ export function exitCode(result: Reported): 0 | 1 | 3 {
   return result.permanent ? 3 : 1;
 }
 
-/** The result as JSON of at most {@link TERMINATION_MESSAGE_LIMIT} bytes; a failure's message is shortened to fit. */
+/**
+ * The result as JSON of at most {@link TERMINATION_MESSAGE_LIMIT} bytes: a failure's message is shortened to fit, and of what was
+ * found in an image the last is left out.
+ */
 export function encodeResult(result: Reported): string {
   const text = JSON.stringify(result);
-  if (result.ok || Buffer.byteLength(text) <= TERMINATION_MESSAGE_LIMIT) {
+  if (Buffer.byteLength(text) <= TERMINATION_MESSAGE_LIMIT) {
     return text;
+  }
+  if (result.ok) {
+    return encodeSuccess(result);
   }
   const characters = Array.from(result.message);
   let length = characters.length;
@@ -106,4 +116,12 @@ export function encodeResult(result: Reported): string {
     length = Math.floor(length * 0.9);
   }
   return shortened();
+}
+
+function encodeSuccess({ inspection, ...result }: Reported & { ok: true }): string {
+  const parsed = InspectionStatus.safeParse(inspection);
+  const label = ',"inspection":'.length;
+  const room = TERMINATION_MESSAGE_LIMIT - Buffer.byteLength(JSON.stringify(result)) - label;
+  const shorter = parsed.success ? fitted(parsed.data, room) : undefined;
+  return JSON.stringify({ ...result, ...(shorter === undefined ? {} : { inspection: shorter }) });
 }

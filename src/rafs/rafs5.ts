@@ -76,7 +76,8 @@ function readInode(tree: Buffer, at: number): Inode {
   };
 }
 
-function pathOf(inode: Inode, directories: ReadonlyMap<number, Inode>): string {
+/** Its absolute path. Throws RangeError as {@link readRafs5} does. */
+export function pathOf(inode: Inode, directories: ReadonlyMap<number, Inode>): string {
   const names = [inode.name];
   for (let number = inode.parent; number !== ROOT;) {
     const directory = directories.get(number);

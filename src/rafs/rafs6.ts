@@ -10,7 +10,8 @@ export const RAFS6_MAGIC = 0xe0f5e1e2;
 
 const BLOCK = 4096;
 const SLOT = 32;
-const ROOT_NID = RAFS6_SUPERBLOCK + 14;
+/** Number of the root's inode in the superblock. */
+export const ROOT_NID = RAFS6_SUPERBLOCK + 14;
 const META_BLOCK = RAFS6_SUPERBLOCK + 40;
 
 const DIRENT = 12;
@@ -23,6 +24,8 @@ const DIRECTORY = 0x4000;
 export interface Inode {
   readonly directory: boolean;
   readonly regular: boolean;
+  /** Permissions, set-ID and sticky bits. */
+  readonly mode: number;
   readonly size: number;
   /** Offset of what stands behind it and its extended attributes. */
   readonly tail: number;
@@ -76,7 +79,8 @@ function readInode(tree: Buffer, at: number): Inode {
   const format = tree.readUInt16LE(at);
   const extended = (format & 1) === 1;
   const attributes = tree.readUInt16LE(at + 2);
-  const type = tree.readUInt16LE(at + 4) & TYPE_MASK;
+  const mode = tree.readUInt16LE(at + 4);
+  const type = mode & TYPE_MASK;
   const size = extended ? Number(tree.readBigUInt64LE(at + 8)) : tree.readUInt32LE(at + 8);
   const data = tree.readUInt32LE(at + 16) * BLOCK;
   const tail = at + (extended ? 64 : 32) + (attributes === 0 ? 0 : 12 + (attributes - 1) * 4);
@@ -85,6 +89,7 @@ function readInode(tree: Buffer, at: number): Inode {
   return {
     directory: type === DIRECTORY,
     regular: type === REGULAR,
+    mode: mode & 0o7777,
     size,
     tail,
     chunkFormat: tree.readUInt32LE(at + 16),

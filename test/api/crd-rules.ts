@@ -20,6 +20,20 @@ export const acceleratedImageSpec: SpecPatch = { source: { image: 'registry.test
 
 export const acceleratedImageRules: Rule[] = [
   {
+    name: 'a budget of bytes is a quantity',
+    refused: { inspection: { budget: { size: '500 MB' } } },
+    message:
+      'spec.inspection.budget.size: Invalid value: "500 MB": spec.inspection.budget.size in body should match \'^[0-9]+(\\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$\'',
+    accepted: { inspection: { budget: { size: '1.5Gi', wastedBytes: '0', layers: 1 } } },
+  },
+  {
+    name: 'a budget leaves room for a layer',
+    refused: { inspection: { budget: { layers: 0 } } },
+    message:
+      'spec.inspection.budget.layers: Invalid value: 0: spec.inspection.budget.layers in body should be greater than or equal to 1',
+    accepted: { inspection: {} },
+  },
+  {
     name: 'an image reference holds no spaces',
     refused: { source: { image: 'web 1' } },
     message: `spec.source.image: Invalid value: "web 1": spec.source.image in body should match ${REFERENCE}`,

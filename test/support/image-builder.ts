@@ -85,6 +85,10 @@ export interface ImageOptions {
   platform?: BuiltImage['platform'];
   /** The `config` part of the image config. */
   config?: Record<string, unknown>;
+  /** What made it; a step for each layer, and one without, by default. */
+  history?: readonly Record<string, unknown>[];
+  /** Of the manifest. */
+  annotations?: Record<string, string>;
 }
 
 const OCI = {
@@ -117,7 +121,7 @@ export function buildImage(layers: Layer[], options: ImageOptions = {}): BuiltIm
     created: '2024-01-01T00:00:00Z',
     config: options.config ?? { Env: ['PATH=/usr/bin:/bin'], Cmd: ['/bin/sh'] },
     rootfs: { type: 'layers', diff_ids: layers.map(({ tar }) => sha256(tar)) },
-    history: [
+    history: options.history ?? [
       ...layers.map((_, i) => ({ created: '2024-01-01T00:00:00Z', created_by: `step ${i}` })),
       { created_by: 'ENV', empty_layer: true },
     ],
@@ -132,6 +136,7 @@ export function buildImage(layers: Layer[], options: ImageOptions = {}): BuiltIm
     mediaType: types.manifest,
     config: descriptor(config),
     layers: blobs.map(descriptor),
+    ...(options.annotations === undefined ? {} : { annotations: options.annotations }),
   });
   return { manifest, blobs: [config, ...blobs], layers, platform };
 }

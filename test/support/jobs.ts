@@ -13,6 +13,26 @@ import { runReplicateCommand } from '../../src/replication/command.ts';
 import type { FaultyRegistry } from '../doubles/faulty-registry.ts';
 import { noise } from './image-builder.ts';
 
+/** What the worker of a conversion is said to have found. */
+export const INSPECTION: NonNullable<ConvertSuccess['inspection']> = {
+  platform: 'linux/amd64',
+  size: 3 << 20,
+  layers: 2,
+  wastedBytes: 1 << 20,
+  efficiency: '0.667',
+  findings: [
+    {
+      code: 'DeletedFiles',
+      severity: 'Warning',
+      message: 'deletes 1 file of layers below: /opt/gone',
+      bytes: 1 << 20,
+      layer: 2,
+      command: 'RUN rm /opt/gone',
+    },
+    { code: 'RootUser', severity: 'Warning', message: 'the config names no user, so it runs as root', bytes: 0 },
+  ],
+};
+
 const MERGE = 'application/merge-patch+json';
 
 /**
@@ -76,6 +96,7 @@ function converted(text: string, registries: readonly FaultyRegistry[]): { ok: b
     bytesPushed: 0,
     layers: { total: 1, reused: 0 },
     chunks: { deduplicated: 0, bytesDeduplicated: 0, bytesNew: 2 << 20 },
+    inspection: INSPECTION,
   };
   return { ok: true, message: JSON.stringify(result) };
 }

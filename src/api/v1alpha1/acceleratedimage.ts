@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { API_VERSION } from './group.ts';
+import { InspectionSpec, InspectionStatus } from './inspection.ts';
 import {
   Bytes,
   Conditions,
@@ -239,6 +240,9 @@ export const AcceleratedImageSpec = z
         'x-kubernetes-list-type': 'map',
         'x-kubernetes-list-map-keys': ['region'],
       }),
+    inspection: InspectionSpec.optional().meta({
+      description: 'What the image is held against; it is inspected in any case.',
+    }),
     rewrite: Rewrite.prefault({}).meta({ description: 'Whether Pods are rewritten to the artifact.' }),
     history: History.prefault({}).meta({ description: 'What becomes of older artifacts.' }),
     deletionPolicy: z.enum(['Retain', 'Delete']).default('Retain').meta({
@@ -373,6 +377,7 @@ export const AcceleratedImageStatus = z
       })
       .optional()
       .meta({ description: 'The newest conversion.' }),
+    inspection: InspectionStatus.optional().meta({ description: 'What was found in the source of the artifact.' }),
     replicas: z
       .array(
         z.object({

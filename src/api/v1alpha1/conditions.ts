@@ -19,6 +19,11 @@ export const REPLICATED = 'Replicated';
  * depend on it.
  */
 export const CLEANUP_FAILED = 'CleanupFailed';
+/**
+ * AcceleratedImage with `spec.inspection.budget` only. Normal-true: the image is no bigger, and wastes no more, than that says.
+ * Ready does not depend on it.
+ */
+export const WITHIN_BUDGET = 'WithinBudget';
 /** PrefetchPolicy only. Normal-true: every blob that the next Pods will read was read back from the seed peers. */
 export const WARM = 'Warm';
 /**
@@ -89,6 +94,15 @@ export const AcceleratedImageReason = {
   TagsRemoved: 'TagsRemoved',
   /** An Event: an object with `deletionPolicy: Delete` is gone, and tags that it made are not; the message says which and why. */
   TagsLeft: 'TagsLeft',
+  /** WithinBudget=True: the image is within `spec.inspection.budget`. */
+  WithinBudget: 'WithinBudget',
+  /** WithinBudget=False: the image is beyond `spec.inspection.budget`; `status.inspection.findings` says where the bytes are. */
+  BudgetExceeded: 'BudgetExceeded',
+  /**
+   * WithinBudget=Unknown: there is no artifact yet, its image has too many files to be inspected, or it was made before images
+   * were; `slipstream inspect` looks at the image itself.
+   */
+  NotInspected: 'NotInspected',
 } as const;
 export type AcceleratedImageReason = (typeof AcceleratedImageReason)[keyof typeof AcceleratedImageReason];
 

@@ -63,3 +63,6 @@ export const CLEANUP_FINALIZER = `${GROUP}/cleanup`;
 
 export const MANAGED_BY_LABEL = 'app.kubernetes.io/managed-by';
 export const MANAGED_BY = 'slipstream';
+
+/** On an artifact's manifest: what its inspection found, as JSON of `status.inspection`. */
+export const INSPECTION_ANNOTATION = `${GROUP}/inspection`;

@@ -35,6 +35,7 @@ export async function checkPresence(pass: Pass, deps: Dependencies): Promise<Ste
   } catch (error) {
     if (error instanceof RegistryError && error.kind === 'NotFound') {
       delete status.artifact;
+      delete status.inspection;
       delete status.conversion;
       return {
         next: 'wait',
@@ -98,6 +99,7 @@ export async function acceptResult(
     names: tagsOf(status.artifact),
     made: (result.made ?? []).map((tag) => formatReference({ ...target, tag })),
   });
+  status.inspection = result.inspection;
   status.conversion = {
     hash: identity.hash,
     job: identity.jobName,

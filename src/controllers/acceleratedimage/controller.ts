@@ -1,5 +1,11 @@
 import type { AcceleratedImage, AcceleratedImageStatus } from '../../api/v1alpha1/acceleratedimage.ts';
-import { AcceleratedImageReason as Reason, CLEANUP_FAILED, READY, REPLICATED } from '../../api/v1alpha1/conditions.ts';
+import {
+  AcceleratedImageReason as Reason,
+  CLEANUP_FAILED,
+  READY,
+  REPLICATED,
+  WITHIN_BUDGET,
+} from '../../api/v1alpha1/conditions.ts';
 import { CONVERSION_LABEL, REPLICATION_LABEL } from '../../api/v1alpha1/labels.ts';
 import type { EventRecorder } from '../../kube/events.ts';
 import type { Job, Pod } from '../../kube/resources.ts';
@@ -81,7 +87,7 @@ export async function reconcileAcceleratedImage(
   return { requeueAfter: afterMs };
 }
 
-/** An Event for each change of Ready, of Replicated and of CleanupFailed, with the same reason and message as the condition. */
+/** An Event for each change of Ready, of Replicated and of CleanupFailed, and for a budget that is exceeded, as the condition has it. */
 function announce(image: AcceleratedImage, status: AcceleratedImageStatus, events: EventRecorder): void {
   const before = findCondition(image.status?.conditions ?? [], READY);
   const ready = findCondition(status.conditions ?? [], READY);
@@ -95,6 +101,11 @@ function announce(image: AcceleratedImage, status: AcceleratedImageStatus, event
   if (replicated !== undefined && replicated.reason !== copied?.reason) {
     const type = replicated.reason === Reason.ReplicationFailed ? 'Warning' : 'Normal';
     events.event(image, type, replicated.reason, replicated.message);
+  }
+  const held = findCondition(image.status?.conditions ?? [], WITHIN_BUDGET);
+  const budgeted = findCondition(status.conditions ?? [], WITHIN_BUDGET);
+  if (budgeted?.status === 'False' && budgeted.reason !== held?.reason) {
+    events.event(image, 'Warning', budgeted.reason, budgeted.message);
   }
   const uncleaned = findCondition(image.status?.conditions ?? [], CLEANUP_FAILED);
   const cleanup = findCondition(status.conditions ?? [], CLEANUP_FAILED);

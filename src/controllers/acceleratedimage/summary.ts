@@ -5,11 +5,13 @@ import {
   RECONCILING,
   REPLICATED,
   STALLED,
+  WITHIN_BUDGET,
 } from '../../api/v1alpha1/conditions.ts';
 import type { Condition } from '../../api/v1alpha1/meta.ts';
 import { removeCondition, setCondition } from '../../runtime/conditions.ts';
 import { formatBytes } from '../../api/v1alpha1/bytes.ts';
 import type { ReconcileError } from '../reconcile-error.ts';
+import { withinBudget } from './budget.ts';
 import { readyReplicas, replication } from './replication.ts';
 
 /** What a pass over an object came to: done, still going on, or an error. */
@@ -61,6 +63,12 @@ export function summarise(
     conditions = removeCondition(conditions, REPLICATED);
   } else {
     set(REPLICATED, replicated.status, replicated.reason, replicated.message);
+  }
+  const budgeted = withinBudget(image, draft);
+  if (budgeted === undefined) {
+    conditions = removeCondition(conditions, WITHIN_BUDGET);
+  } else {
+    set(WITHIN_BUDGET, budgeted.status, budgeted.reason, budgeted.message);
   }
   return {
     ...draft,

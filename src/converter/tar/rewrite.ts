@@ -84,7 +84,7 @@ function isSmall({ size, sparse }: ReadEntry): boolean {
 }
 
 /** The content of an entry as it was before the tar. */
-function contentOf({ size, sparse }: ReadEntry, bytes: ByteReader): AsyncGenerator<Buffer> {
+export function contentOf({ size, sparse }: ReadEntry, bytes: ByteReader): AsyncGenerator<Buffer> {
   return sparse === undefined ? bytes.stream(size) : expand(bytes, size, sparse);
 }
 
