@@ -5,9 +5,10 @@ import { RegistryError } from './errors.ts';
 import { MANIFEST_LIMIT, manifestType, parseConfig, parseManifest } from './manifest.ts';
 import { checkReference, formatReference } from './reference.ts';
 import type { Reference, Repository } from './reference.ts';
-import { blobRequest, manifestRequest, scope } from './requests.ts';
+import { blobRequest, manifestRequest, referrersRequest, scope } from './requests.ts';
 import { checkRange, checkStored, contentLength, verifiedBody } from './responses.ts';
 import type { Range } from './requests.ts';
+import { isIndex } from './schema.ts';
 import type { Descriptor, ImageConfig, Index, Manifest } from './schema.ts';
 import { Session } from './session.ts';
 import type { CallOptions } from './session.ts';
@@ -93,6 +94,29 @@ export class RegistryClient {
     }
     const { mediaType, manifest } = parseManifest(body, headers['content-type'], request.subject);
     return { descriptor: { mediaType, digest, size: body.length }, body, manifest };
+  }
+
+  /**
+   * The manifests of a repository that name a digest as their subject, as far as they fit in one answer: as the registry lists
+   * them, or, where it does not know of referrers, as pushers list them under the tag that stands in for that (OCI Distribution
+   * Specification v1.1, "Listing Referrers" and "Referrers Tag Schema"). None is no error.
+   */
+  async referrers(ref: Repository, digest: string, call: CallOptions = {}): Promise<Descriptor[]> {
+    const request = referrersRequest(this.#session, ref, digest);
+    const { status, headers, body } = await this.#session.send(request, call, MANIFEST_LIMIT);
+    if (status === 200) {
+      const { manifest } = parseManifest(body, headers['content-type'], request.subject);
+      return isIndex(manifest) ? manifest.manifests : [];
+    }
+    const { registry, repository } = ref;
+    const tag = digest.replace(':', '-');
+    const listed = await this.manifest({ registry, repository, tag }, call).catch((error: unknown) => {
+      if (error instanceof RegistryError && error.kind === 'NotFound') {
+        return undefined;
+      }
+      throw error;
+    });
+    return listed !== undefined && isIndex(listed.manifest) ? listed.manifest.manifests : [];
   }
 
   /** Reads the config of an image, of at most 4 MiB. */

@@ -1,6 +1,6 @@
 import { checkReference, formatReference } from './reference.ts';
 import type { Reference, Repository } from './reference.ts';
-import { ACCEPTED_TYPES } from './schema.ts';
+import { ACCEPTED_TYPES, MEDIA_TYPES } from './schema.ts';
 import type { ApiRequest, Session } from './session.ts';
 
 /** A part of a blob, in bytes. */
@@ -25,6 +25,21 @@ export function manifestRequest(session: Session, ref: Reference, method: 'GET' 
     scopes: [scope(ref.repository, 'pull')],
     headers: { accept: ACCEPTED_TYPES.join(', ') },
     expect: [200],
+    idempotent: true,
+  };
+}
+
+/** Lists the manifests that name a digest as their subject. Registries without that answer 404, some 400 or 405. */
+export function referrersRequest(session: Session, ref: Repository, digest: string): ApiRequest {
+  checkReference({ ...ref, digest });
+  return {
+    method: 'GET',
+    url: session.url(ref.registry, `${ref.repository}/referrers/${digest}`),
+    registry: ref.registry,
+    subject: `referrers of ${ref.registry}/${ref.repository}@${digest}`,
+    scopes: [scope(ref.repository, 'pull')],
+    headers: { accept: MEDIA_TYPES.ociIndex },
+    expect: [200, 400, 404, 405, 501],
     idempotent: true,
   };
 }

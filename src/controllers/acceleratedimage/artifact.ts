@@ -10,6 +10,7 @@ import type { ConversionIdentity } from './identity.ts';
 import type { JobState } from './job-state.ts';
 import { CONTINUE, targetCredentials } from './pass.ts';
 import type { Dependencies, Pass, StepResult } from './pass.ts';
+import { sign } from './artifact-trust.ts';
 import { deleteJob } from './conversion-job.ts';
 import { verifyArtifact } from './verify.ts';
 
@@ -75,7 +76,7 @@ export async function acceptResult(
     startedAt === undefined
       ? 0
       : Math.max(0, startedAt.getTime() - new Date(image.metadata.creationTimestamp).getTime());
-  status.artifact = {
+  const artifact = {
     image: result.image,
     digest: result.digest,
     sourceDigest: status.source?.digest ?? '',
@@ -89,6 +90,7 @@ export async function acceptResult(
       bootstrapSize,
     })),
   };
+  status.artifact = await sign(artifact, identity.optionsHash, pass, deps);
   status.conversion = {
     hash: identity.hash,
     job: identity.jobName,

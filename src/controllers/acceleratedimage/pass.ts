@@ -10,6 +10,7 @@ import type { Clock } from '../../runtime/clock.ts';
 import type { ReadStore } from '../../runtime/store.ts';
 import { resolveCredentials } from '../credentials.ts';
 import { stalled } from '../reconcile-error.ts';
+import type { SigningKeySource } from '../signing-keys.ts';
 import type { Logger } from 'pino';
 import { targetReference } from './identity.ts';
 
@@ -24,6 +25,7 @@ export interface Dependencies {
   /** Pods of our Jobs only. */
   pods: ReadStore<Pod>;
   nodes: ReadStore<Node>;
+  signingKeys: SigningKeySource;
 }
 
 /** One pass over one object: what is known of it so far, and the status being drafted. */
