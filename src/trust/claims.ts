@@ -72,7 +72,9 @@ export function payloadClaim(payload: Buffer | undefined, signature: Buffer, dig
 async function readBundles(place: Repository, digest: string, access: Access): Promise<Claim[]> {
   const { registry, ...call } = access;
   const referrers = await registry.referrers(place, digest, call);
-  const bundles = referrers.filter(({ artifactType = '' }) => artifactType === '' || artifactType.startsWith(BUNDLE_TYPE));
+  const bundles = referrers.filter(
+    ({ artifactType = '' }) => artifactType === '' || artifactType.startsWith(BUNDLE_TYPE),
+  );
   const claims: Claim[] = [];
   for (const { digest: referrer } of bundles.slice(0, CLAIMS_MAX)) {
     const document = await readIfThere({ ...place, digest: referrer }, access);

@@ -11,7 +11,10 @@ const Bytes = z.base64().transform((text) => Buffer.from(text, 'base64'));
 export const Envelope = z.object({
   payloadType: z.string(),
   payload: Bytes,
-  signatures: z.array(z.object({ sig: Bytes })).min(1).max(16),
+  signatures: z
+    .array(z.object({ sig: Bytes }))
+    .min(1)
+    .max(16),
 });
 export type Envelope = z.infer<typeof Envelope>;
 

@@ -17,7 +17,10 @@ const Encrypted = z.object({
   kdf: z.object({
     name: z.literal('scrypt'),
     params: z.object({
-      N: z.int().min(2).max(1 << 17),
+      N: z
+        .int()
+        .min(2)
+        .max(1 << 17),
       r: z.int().min(1).max(8),
       p: z.int().min(1).max(1),
     }),

@@ -26,12 +26,7 @@ const REASONS: Readonly<Record<string, string>> = {
  * @param optionsHash what the artifact was made with.
  * @throws ReconcileError
  */
-export async function sign(
-  artifact: Artifact,
-  optionsHash: string,
-  pass: Pass,
-  deps: Dependencies,
-): Promise<Artifact> {
+export async function sign(artifact: Artifact, optionsHash: string, pass: Pass, deps: Dependencies): Promise<Artifact> {
   const keys = await loadKeys(pass, deps);
   if (keys === undefined) {
     setTrust(pass, deps, SIGNED);
@@ -103,7 +98,8 @@ async function signWith(
   const credentials = await targetCredentials(pass, deps);
   const access = { registry: deps.registry, credentials, signal };
   const reference = parseReference(artifact.image);
-  const digests = bootstrap === undefined ? undefined : await seal(withoutDigest(reference), artifact, bootstrap, access);
+  const { digest: _digest, ...tagged } = reference;
+  const digests = bootstrap === undefined ? undefined : await seal(tagged, artifact, bootstrap, access);
   const renamed = (digest: string): string => digests?.get(digest) ?? digest;
   const digest = renamed(artifact.digest);
   const platforms = artifact.platforms.map((each) => ({ ...each, digest: renamed(each.digest) }));
@@ -132,8 +128,4 @@ async function signWith(
       ...(bootstrap === undefined ? {} : { bootstrapKey: bootstrap.public.id }),
     },
   };
-}
-
-function withoutDigest({ digest: _, ...tagged }: ReturnType<typeof parseReference>): ReturnType<typeof parseReference> {
-  return tagged;
 }

@@ -34,7 +34,11 @@ export function identifyCopy(replica: Replica, spec: AcceleratedImageSpec, artif
   const images: CopyIdentity['images'] = [{ role: 'artifact', from: artifact.image, to: to(tag) }];
   for (const { tag: name, digest } of signaturesOf(artifact)) {
     const { registry: host, repository: path } = parseReference(artifact.image);
-    images.push({ role: 'artifact', from: formatReference({ registry: host, repository: path, digest }), to: to(name) });
+    images.push({
+      role: 'artifact',
+      from: formatReference({ registry: host, repository: path, digest }),
+      to: to(name),
+    });
   }
   if (replica.source) {
     images.push({
