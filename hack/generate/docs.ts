@@ -1,4 +1,4 @@
-import { HOLDING, REPLICATED, WARM } from '../../src/api/v1alpha1/conditions.ts';
+import { HOLDING, REPLICATED, SIGNED, SOURCE_VERIFIED, WARM } from '../../src/api/v1alpha1/conditions.ts';
 import { GROUP, VERSION } from '../../src/api/v1alpha1/group.ts';
 import type { SkipReason } from '../../src/rewriting/reasons.ts';
 import { REMEDIES } from '../../src/rewriting/remedies.ts';
@@ -17,7 +17,7 @@ const SKIP_HEADER =
 
 /** The reference page of one kind. */
 function page(kind: Kind, conditions: ConditionDocs): string {
-  const foreign = kind.kind === 'PrefetchPolicy' ? [REPLICATED] : [WARM, HOLDING];
+  const foreign = kind.kind === 'PrefetchPolicy' ? [REPLICATED, SIGNED, SOURCE_VERIFIED] : [WARM, HOLDING];
   const types = conditions.types.filter(({ name }) => !foreign.includes(name));
   return (
     [

@@ -7,6 +7,8 @@ import {
   READY,
   RECONCILING,
   REPLICATED,
+  SIGNED,
+  SOURCE_VERIFIED,
   STALLED,
   WARM,
 } from '../../src/api/v1alpha1/conditions.ts';
@@ -31,8 +33,8 @@ export interface ConditionDocs {
 export async function conditionDocs(): Promise<ConditionDocs> {
   const source = await readFile(CONDITIONS, 'utf8');
   return {
-    types: [READY, RECONCILING, STALLED, REPLICATED, WARM, HOLDING].map((value) =>
-      documented(source, `export const [A-Z]+ = '${value}'`, value),
+    types: [READY, RECONCILING, STALLED, REPLICATED, SOURCE_VERIFIED, SIGNED, WARM, HOLDING].map((value) =>
+      documented(source, `export const [A-Z_]+ = '${value}'`, value),
     ),
     reasons: {
       AcceleratedImage: reasonsOf(source, 'AcceleratedImageReason', AcceleratedImageReason),

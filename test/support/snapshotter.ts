@@ -121,9 +121,9 @@ export async function startSnapshotter(publicKey: string): Promise<Snapshotter> 
   };
 }
 
-function serviceOf(): Record<string, ServiceClientConstructor> {
+function serviceOf(): { Snapshots: ServiceClientConstructor } {
   const loaded = loadPackageDefinition(loadSync(PROTO, { defaults: true })) as unknown as {
-    containerd: { services: { snapshots: { v1: Record<string, ServiceClientConstructor> } } };
+    containerd: { services: { snapshots: { v1: { Snapshots: ServiceClientConstructor } } } };
   };
   return loaded.containerd.services.snapshots.v1;
 }
