@@ -107,7 +107,7 @@ async function reaches(type: string, expected: string): Promise<string> {
 
 async function jobsOf(repository: string): Promise<number> {
   const { items } = await operator.client.list(jobs, { namespace });
-  return items.filter(({ spec }) => JSON.stringify(spec).includes(`/${repository}@`)).length;
+  return items.filter(({ spec }) => JSON.stringify(spec).includes(`/${repository}:1@`)).length;
 }
 
 /** Has the operator look at the object at once, as it does when its spec changes. */
@@ -182,6 +182,7 @@ describe('a source that must be signed', () => {
     await lookAgain();
     await reaches('Ready', 'True Ready');
     await reaches('SourceVerified', 'True SourceVerified');
+    assert.equal(await jobsOf('guarded-web'), 1);
     assert.equal((await current()).status?.sourceVerification?.digest, digest);
   });
 

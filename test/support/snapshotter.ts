@@ -24,7 +24,7 @@ export interface BootstrapLayer {
   digest: string;
   annotations: Readonly<Record<string, string>>;
   /** Writes what the layer holds to a folder. */
-  unpack(folder: string): Promise<void>;
+  unpack: (folder: string) => Promise<void>;
 }
 
 /** A running nydus-snapshotter. */
