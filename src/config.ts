@@ -5,6 +5,8 @@ import { z } from 'zod';
 import { parseQuantity } from './autoscaling/quantity.ts';
 import { DEFAULT_LIMITS } from './dragonfly/limits.ts';
 import { WORKLOAD_KINDS, type RewriteConfig } from './rewriting/config.ts';
+import { KeyError } from './trust/errors.ts';
+import { parsePublicKey } from './trust/publickey.ts';
 
 const Host = z.string().min(1).max(253);
 
@@ -77,6 +79,28 @@ const PrometheusSettings = z.strictObject({
 });
 export type PrometheusSettings = z.infer<typeof PrometheusSettings>;
 
+const TrustSettings = z.strictObject({
+  /** Sources that are only converted when they are signed, whatever their objects say. */
+  sources: z
+    .array(
+      z.strictObject({
+        /** Patterns of repositories, such as `registry.example.com/shop/**`: `*` stops at a slash, `**` does not. */
+        images: z.array(z.string().min(1).max(1024)).min(1).max(256),
+        /** Public keys in PEM, as `cosign generate-key-pair` writes them; a signature by any of them will do. */
+        publicKeys: z.array(z.string().superRefine(refusePublicKey)).min(1).max(16),
+      }),
+    )
+    .max(256)
+    .default([]),
+  /** Artifacts are signed when it is there. */
+  signing: z
+    .strictObject({
+      /** Secret in the operator's namespace: `cosign.key` and `cosign.password`, and `bootstrap.key` for nydus-snapshotter. */
+      secret: z.string().min(1).max(253),
+    })
+    .optional(),
+});
+
 /** The operator's configuration file. */
 export const Config = z.strictObject({
   /** Runtime handler that capable nodes list in `status.runtimeHandlers`. */
@@ -138,6 +162,7 @@ export const Config = z.strictObject({
     .refine(({ enabled, tokenSecret }) => !enabled || tokenSecret !== '', {
       error: 'notifications need a tokenSecret: without a token nobody may send one',
     }),
+  trust: TrustSettings.prefault({}),
   rewriting: z
     .strictObject({
       /** Kinds of Pod owners, as `Kind.group`, that do not mind a changed image, beside the built-in workloads. */
@@ -148,6 +173,14 @@ export const Config = z.strictObject({
     .prefault({}),
 });
 export type Config = Readonly<z.infer<typeof Config>>;
+
+function refusePublicKey(pem: string, context: z.RefinementCtx): void {
+  try {
+    parsePublicKey(pem);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: error instanceof KeyError ? error.message : 'this is no public key' });
+  }
+}
 
 function isCertificateOrEmpty(pem: string): boolean {
   try {

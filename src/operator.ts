@@ -26,6 +26,7 @@ import { createPrometheus } from './controllers/prefetchpolicy/prometheus.ts';
 import { generationChanged } from './controllers/predicates.ts';
 import { scaleOutMetrics } from './controllers/scaleout/metrics.ts';
 import { createScaleOutObserver } from './controllers/scaleout/observer.ts';
+import { createSigningKeys } from './controllers/signing-keys.ts';
 import { StatusWriter } from './controllers/status-writer.ts';
 import { listWatch, loadKubeClient } from './kube/client.ts';
 import type { KubeClient, Selectors } from './kube/client.ts';
@@ -145,6 +146,7 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
     nodes: caches.nodes.store,
     started: new StartedJobs(caches.jobs.store, clock),
     running: new RunningImages(client, clock),
+    signingKeys: createSigningKeys({ client, namespace, secret: config.trust.signing?.secret, clock }),
     status: new StatusWriter<AcceleratedImage, AcceleratedImageStatus>(
       client,
       acceleratedImages,

@@ -1,4 +1,12 @@
-import { CLEANUP_FAILED, HOLDING, REPLICATED, WARM, WITHIN_BUDGET } from '../../src/api/v1alpha1/conditions.ts';
+import {
+  CLEANUP_FAILED,
+  HOLDING,
+  REPLICATED,
+  SIGNED,
+  SOURCE_VERIFIED,
+  WARM,
+  WITHIN_BUDGET,
+} from '../../src/api/v1alpha1/conditions.ts';
 import { GROUP, VERSION } from '../../src/api/v1alpha1/group.ts';
 import type { SkipReason } from '../../src/rewriting/reasons.ts';
 import { REMEDIES } from '../../src/rewriting/remedies.ts';
@@ -17,7 +25,10 @@ const SKIP_HEADER =
 
 /** The reference page of one kind. */
 function page(kind: Kind, conditions: ConditionDocs): string {
-  const foreign = kind.kind === 'PrefetchPolicy' ? [REPLICATED, WITHIN_BUDGET, CLEANUP_FAILED] : [WARM, HOLDING];
+  const foreign =
+    kind.kind === 'PrefetchPolicy'
+      ? [REPLICATED, SOURCE_VERIFIED, SIGNED, WITHIN_BUDGET, CLEANUP_FAILED]
+      : [WARM, HOLDING];
   const types = conditions.types.filter(({ name }) => !foreign.includes(name));
   return (
     [

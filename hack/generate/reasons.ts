@@ -8,6 +8,8 @@ import {
   READY,
   RECONCILING,
   REPLICATED,
+  SIGNED,
+  SOURCE_VERIFIED,
   STALLED,
   WARM,
   WITHIN_BUDGET,
@@ -33,9 +35,18 @@ export interface ConditionDocs {
 export async function conditionDocs(): Promise<ConditionDocs> {
   const source = await readFile(CONDITIONS, 'utf8');
   return {
-    types: [READY, RECONCILING, STALLED, REPLICATED, WITHIN_BUDGET, CLEANUP_FAILED, WARM, HOLDING].map((value) =>
-      documented(source, `export const [A-Z_]+ = '${value}'`, value),
-    ),
+    types: [
+      READY,
+      RECONCILING,
+      STALLED,
+      REPLICATED,
+      SOURCE_VERIFIED,
+      SIGNED,
+      WITHIN_BUDGET,
+      CLEANUP_FAILED,
+      WARM,
+      HOLDING,
+    ].map((value) => documented(source, `export const [A-Z_]+ = '${value}'`, value)),
     reasons: {
       AcceleratedImage: reasonsOf(source, 'AcceleratedImageReason', AcceleratedImageReason),
       PrefetchPolicy: reasonsOf(source, 'PrefetchPolicyReason', PrefetchPolicyReason),

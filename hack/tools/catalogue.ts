@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 /** A program built with `go build` from one of the committed tool modules beside this file. */
 export interface GoRecipe {
   kind: 'go';
-  module: 'kubernetes' | 'containers' | 'dragonfly' | 'nydus-snapshotter' | 'buildkit';
+  module: 'kubernetes' | 'containers' | 'dragonfly' | 'nydus-snapshotter' | 'buildkit' | 'cosign';
   package: string;
   /** Build tags. */
   tags?: string[];
@@ -63,6 +63,7 @@ const HELM = '4.2.4';
 const NYDUS = '2.2.0';
 const SNAPSHOTTER = '0.16.1';
 const BUILDKIT = '0.34.2';
+const COSIGN = '3.1.3';
 
 /** This machine in the names that Go projects give to release assets. */
 const ARCH = process.arch === 'arm64' ? 'arm64' : 'amd64';
@@ -110,6 +111,7 @@ function buildkit(name: string, tags: { tags?: string[] } = {}): Tool {
 const etcdRelease = `https://github.com/etcd-io/etcd/releases/download/v${ETCD}`;
 const helmAsset = `https://get.helm.sh/helm-v${HELM}-linux-${ARCH}.tar.gz`;
 const nydusAsset = `https://github.com/dragonflyoss/nydus/releases/download/v${NYDUS}/nydus-static-v${NYDUS}-linux-${ARCH}.tgz`;
+const cosignRelease = `https://github.com/sigstore/cosign/releases/download/v${COSIGN}`;
 const snapshotterAsset = `https://github.com/containerd/nydus-snapshotter/releases/download/v${SNAPSHOTTER}/nydus-snapshotter-v${SNAPSHOTTER}-linux-${ARCH}.tar.gz`;
 
 /** Every tool that the development cluster and the end-to-end tests run, with its pinned version. */
@@ -182,6 +184,14 @@ export const TOOLS: readonly Tool[] = [
   // Releases are built without the tag.
   buildkit('buildkitd', { tags: ['nydus'] }),
   buildkit('buildctl'),
+  {
+    // For tests only, and for whoever reads docs/trust.md with the cluster at hand.
+    name: 'cosign',
+    version: COSIGN,
+    binaries: ['cosign'],
+    recipe: { kind: 'go', module: 'cosign', package: 'github.com/sigstore/cosign/v3/cmd/cosign' },
+    download: { url: `${cosignRelease}/cosign-linux-${ARCH}`, checksum: `${cosignRelease}/cosign_checksums.txt` },
+  },
   {
     name: 'nydus',
     version: NYDUS,

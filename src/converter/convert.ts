@@ -124,10 +124,10 @@ async function run(
   const whole = current === undefined ? undefined : await findWhole(current, source, job, target);
   if (current !== undefined && whole !== undefined) {
     log.info({ digest: current.digest }, 'the artifact is there already');
-      const made = await keepEarlier(current.digest, job, signal);
-      const inspection = mainInspection(current.manifests.map(({ manifest }) => manifest));
-      const layerCounts = { total: layers.length, reused: layers.length };
-      return { ...success(current.digest, whole, source, layerCounts, inspection, job), made };
+    const made = await keepEarlier(current.digest, job, signal);
+    const inspection = mainInspection(current.manifests.map(({ manifest }) => manifest));
+    const layerCounts = { total: layers.length, reused: layers.length };
+    return { ...success(current.digest, whole, source, layerCounts, inspection, job), made };
   }
 
   const sizes = new Map(layers.map(({ digest, size }) => [digest, size]));

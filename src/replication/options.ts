@@ -17,8 +17,8 @@ const Image = z.strictObject({
 
 /** One copy for a region, as the controller asks a Job for it. */
 export const ReplicateRequest = z.strictObject({
-  /** Copied one after the other. */
-  images: z.array(Image).min(1).max(2),
+  /** The artifact, its signature and its attestation, and the source. Copied one after the other. */
+  images: z.array(Image).min(1).max(4),
   registries: Registries,
   refusedNetworks: RefusedNetworks,
 });

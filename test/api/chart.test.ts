@@ -50,7 +50,7 @@ describe('the chart, rendered', () => {
   });
 
   test('every setting arrives in the configuration', async () => {
-    const { registries, providers, conversion, rewriting, webhook, notifications } = await config(VALUES.full);
+    const { registries, providers, conversion, rewriting, webhook, notifications, trust } = await config(VALUES.full);
     assert.deepEqual(registries[0], {
       host: 'registry.test:5000',
       plainHTTP: true,
@@ -72,6 +72,8 @@ describe('the chart, rendered', () => {
     assert.deepEqual(rewriting, { extraOwnerKinds: ['Rollout.argoproj.io'], excludedOwnerKinds: ['Job.batch'] });
     assert.deepEqual(webhook, { clientCA: loopbackCertificate.cert, clientNames: ['kube-apiserver'] });
     assert.deepEqual(notifications, { enabled: true, tokenSecret: 'notification-tokens' });
+    assert.deepEqual(trust.sources[0]?.images, ['registry.test:5000/shop/**']);
+    assert.deepEqual(trust.signing, { secret: 'slipstream-signing' });
   });
 
   test('every value is explained in values.yaml', async () => {

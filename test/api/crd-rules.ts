@@ -15,6 +15,9 @@ const DURATION = String.raw`'^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$'`;
 const REFERENCE = String.raw`'^[A-Za-z0-9[][A-Za-z0-9._:/@[\]-]*$'`;
 const QUANTITY = String.raw`'^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$'`;
 
+const PEM = String.raw`'^-----BEGIN PUBLIC KEY-----\n[A-Za-z0-9+/=\n]+-----END PUBLIC KEY-----\n?$'`;
+const PUBLIC_KEY = '-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n';
+
 /** A spec that every rule accepts; the patches of the table are laid over it. */
 export const acceleratedImageSpec: SpecPatch = { source: { image: 'registry.test/web:1' } };
 
@@ -80,6 +83,19 @@ export const acceleratedImageRules: Rule[] = [
     refused: { deletionPolicy: 'Orphan' },
     message: 'spec.deletionPolicy: Unsupported value: "Orphan": supported values: "Retain", "Delete"',
     accepted: { deletionPolicy: 'Delete' },
+  },
+  {
+    name: 'a source is verified by at least one key',
+    refused: { source: { verify: { publicKeys: [] } } },
+    message:
+      'spec.source.verify.publicKeys: Invalid value: 0: spec.source.verify.publicKeys in body should have at least 1 items',
+    accepted: { source: { verify: { publicKeys: [PUBLIC_KEY] } } },
+  },
+  {
+    name: 'a key that verifies is a public one, in PEM',
+    refused: { source: { verify: { publicKeys: ['sha256:0'] } } },
+    message: `spec.source.verify.publicKeys[0]: Invalid value: "sha256:0": spec.source.verify.publicKeys[0] in body should match ${PEM}`,
+    accepted: { source: { verify: { publicKeys: [PUBLIC_KEY] } } },
   },
   {
     name: 'a chunk dictionary is an image or the previous version, not both',

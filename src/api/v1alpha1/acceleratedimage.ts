@@ -73,6 +73,12 @@ const Toleration = z
     ],
   });
 
+/** What cosign writes to cosign.pub. */
+const PublicKey = z
+  .string()
+  .max(2048)
+  .regex(/^-----BEGIN PUBLIC KEY-----\n[A-Za-z0-9+/=\n]+-----END PUBLIC KEY-----\n?$/);
+
 const Source = z.object({
   image: ImageReference.meta({
     description:
@@ -84,6 +90,18 @@ const Source = z.object({
   pullSecretRef: LocalObjectReference.optional().meta({
     description: 'Secret of type kubernetes.io/dockerconfigjson that can pull the source.',
   }),
+  verify: z
+    .object({
+      publicKeys: z.array(PublicKey).min(1).max(8).meta({
+        description: 'Public keys in PEM; a signature by one of them will do.',
+        'x-kubernetes-list-type': 'set',
+      }),
+    })
+    .optional()
+    .meta({
+      description:
+        "The source is converted only if it carries a signature that cosign made with a key pair, beside what the operator's configuration asks for.",
+    }),
 });
 
 /** A place in a registry, where tags are made. */
@@ -314,9 +332,28 @@ export const AcceleratedImageStatus = z
           .array(PlatformImage.extend({ bootstrapSize: Bytes.meta({ description: 'Bytes of the bootstrap layer.' }) }))
           .max(16)
           .meta({ description: 'The platforms that it holds.' }),
+        signature: z
+          .object({
+            digest: Digest.meta({ description: 'Manifest of its signatures, tagged sha256-….sig.' }),
+            attestation: Digest.meta({ description: 'Manifest of its attestations, tagged sha256-….att.' }),
+            key: Digest.meta({ description: "Digest of the operator's public key." }),
+            bootstrapKey: Digest.optional().meta({
+              description: 'Digest of the public key by which nydus-snapshotter can check the bootstraps.',
+            }),
+          })
+          .optional()
+          .meta({ description: 'What the operator signed it with.' }),
       })
       .optional()
       .meta({ description: 'The newest verified artifact.' }),
+    sourceVerification: z
+      .object({
+        digest: Digest.meta({ description: 'The source that was checked.' }),
+        policy: z.string().max(64).meta({ description: 'Identity of the keys that it was checked by.' }),
+        verifiedAt: Time.meta({ description: 'When it was found to be signed.' }),
+      })
+      .optional()
+      .meta({ description: 'The newest source whose signature was found good. A digest is checked once.' }),
     conversion: z
       .object({
         hash: z

@@ -24,6 +24,16 @@ export const CLEANUP_FAILED = 'CleanupFailed';
  * Ready does not depend on it.
  */
 export const WITHIN_BUDGET = 'WithinBudget';
+/**
+ * AcceleratedImage whose source must be signed only, by `spec.source.verify` or by the operator's configuration. Normal-true: it
+ * is, by a key that may. Without, it is not converted.
+ */
+export const SOURCE_VERIFIED = 'SourceVerified';
+/**
+ * AcceleratedImage only, and where the operator has a signing key. Normal-true: the artifact is signed by it. A new artifact is
+ * not Ready before; one that was Ready when the key changed stays so.
+ */
+export const SIGNED = 'Signed';
 /** PrefetchPolicy only. Normal-true: every blob that the next Pods will read was read back from the seed peers. */
 export const WARM = 'Warm';
 /**
@@ -80,6 +90,16 @@ export const AcceleratedImageReason = {
    * difference. Push both halves by one build; it is looked at again in each interval.
    */
   ArtifactMismatch: 'ArtifactMismatch',
+  /** SourceVerified=True: the source is signed as it must be. */
+  SourceVerified: 'SourceVerified',
+  /** Stalled, SourceVerified=False: the source must be signed and is not; looked at again each minute or interval. */
+  SignatureMissing: 'SignatureMissing',
+  /** Stalled, SourceVerified=False: no signature of the source is by a key that may sign it, or they are of another image. */
+  SignatureInvalid: 'SignatureInvalid',
+  /** Signed=True: the artifact is signed with the operator's key, and says how it was made. */
+  Signed: 'Signed',
+  /** Signed=False (Ready=False for a new artifact): the operator's signing key is missing or unusable; its admin must act. */
+  SigningKeyUnusable: 'SigningKeyUnusable',
   /** Replicated=True: every region has a verified copy of the artifact. */
   Replicated: 'Replicated',
   /** Replicated=False: copies are under way, or wait for the artifact or for a free place. */

@@ -12,6 +12,7 @@ import type { ConversionIdentity } from './identity.ts';
 import type { JobState } from './job-state.ts';
 import { CONTINUE, targetCredentials } from './pass.ts';
 import type { Dependencies, Pass, StepResult } from './pass.ts';
+import { sign } from './artifact-trust.ts';
 import { deleteJob } from './conversion-job.ts';
 import { verifyArtifact } from './verify.ts';
 
@@ -81,7 +82,7 @@ export async function acceptResult(
     startedAt === undefined
       ? 0
       : Math.max(0, startedAt.getTime() - new Date(image.metadata.creationTimestamp).getTime());
-  status.artifact = {
+  const artifact = {
     image: result.image,
     digest: result.digest,
     sourceDigest: status.source?.digest ?? '',
@@ -95,6 +96,7 @@ export async function acceptResult(
       bootstrapSize,
     })),
   };
+  status.artifact = await sign(artifact, identity.optionsHash, pass, deps);
   status.history = remember(status.history ?? [], status.artifact, {
     names: tagsOf(status.artifact),
     made: (result.made ?? []).map((tag) => formatReference({ ...target, tag })),

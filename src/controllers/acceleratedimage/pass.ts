@@ -10,6 +10,7 @@ import type { Clock } from '../../runtime/clock.ts';
 import type { ReadStore } from '../../runtime/store.ts';
 import { resolveCredentials } from '../credentials.ts';
 import { stalled } from '../reconcile-error.ts';
+import type { SigningKeySource } from '../signing-keys.ts';
 import type { Logger } from 'pino';
 import { targetReference } from './identity.ts';
 import type { StartedJobs } from './started-jobs.ts';
@@ -29,6 +30,7 @@ export interface Dependencies {
   /** Jobs of ours that `jobs` may lack. */
   started: StartedJobs;
   running: RunningImages;
+  signingKeys: SigningKeySource;
 }
 
 /** One pass over one object: what is known of it so far, and the status being drafted. */

@@ -4,6 +4,7 @@ import { ownTag } from '../../converter/owntag.ts';
 import { formatReference, parseReference } from '../../registry/reference.ts';
 import type { Reference } from '../../registry/reference.ts';
 import type { ReplicateRequest } from '../../replication/options.ts';
+import { attestationTag, signatureTag } from '../../trust/cosign.ts';
 
 export type Replica = NonNullable<AcceleratedImageSpec['replicas']>[number];
 type Artifact = NonNullable<AcceleratedImageStatus['artifact']>;
@@ -33,6 +34,14 @@ export function identifyCopy(replica: Replica, spec: AcceleratedImageSpec, artif
     formatReference({ registry, repository, ...(name === undefined ? {} : { tag: name }) });
   const own = tag === undefined ? {} : { ownTag: ownTag(tag, artifact.digest) };
   const images: CopyIdentity['images'] = [{ role: 'artifact', from: artifact.image, to: to(tag), ...own }];
+  for (const { tag: name, digest } of signaturesOf(artifact)) {
+    const { registry: host, repository: path } = parseReference(artifact.image);
+    images.push({
+      role: 'artifact',
+      from: formatReference({ registry: host, repository: path, digest }),
+      to: to(name),
+    });
+  }
   if (replica.source) {
     images.push({
       role: 'source',
@@ -65,6 +74,16 @@ export function tagsOfCopy({ images, target: { registry, repository } }: CopyIde
     to,
     ...(own === undefined ? [] : [formatReference({ registry, repository, tag: own })]),
   ]);
+}
+
+/** What the operator signed an artifact with: where cosign looks for it, in whichever repository the artifact is. */
+function signaturesOf({ digest, signature }: Artifact): { tag: string; digest: string }[] {
+  return signature === undefined
+    ? []
+    : [
+        { tag: signatureTag(digest), digest: signature.digest },
+        { tag: attestationTag(digest), digest: signature.attestation },
+      ];
 }
 
 /** Name of one attempt at a copy, for its Job and as its label. Attempts of their own names leave the logs of earlier ones. */

@@ -5,12 +5,15 @@ import { jobState } from './job-state.ts';
 import type { Dependencies, Pass, StepResult } from './pass.ts';
 import { resolveSource } from './resolve-source.ts';
 import { adopt } from './adoption.ts';
+import { renewSignature } from './artifact-trust.ts';
+import { verifySource } from './source-trust.ts';
 import { checkPresence, acceptResult } from './artifact.ts';
 import { startJob, followProgress, giveUpOrRetry, QUEUE_INTERVAL_MS } from './conversion-job.ts';
 
 /** The steps of a pass, in order; the first that waits or throws ends it. */
 export const STEPS: readonly ((pass: Pass, deps: Dependencies) => Promise<StepResult>)[] = [
   resolveSource,
+  verifySource,
   reconcileArtifact,
 ];
 
@@ -45,7 +48,8 @@ async function reconcileArtifact(pass: Pass, deps: Dependencies): Promise<StepRe
     status.conversion.phase === 'Succeeded' &&
     status.artifact !== undefined
   ) {
-    return await checkPresence(pass, deps);
+    const presence = await checkPresence(pass, deps);
+    return presence.next === 'wait' ? presence : await renewSignature(identity.optionsHash, pass, deps);
   }
   if (status.conversion?.hash !== identity.hash) {
     status.conversion = { hash: identity.hash, phase: 'Queued' };
