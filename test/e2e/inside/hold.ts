@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
 import { after, before, test } from 'node:test';
 import { HOLD_GATE } from '../../../src/api/v1alpha1/labels.ts';
-import { deployments, events, pods, prefetchPolicies, type Pod } from '../../../src/kube/resources.ts';
+import {
+  deployments,
+  events,
+  horizontalPodAutoscalers,
+  pods,
+  prefetchPolicies,
+  type Pod,
+} from '../../../src/kube/resources.ts';
 import { toolPath } from '../../../hack/tools/locate.ts';
 import { execute } from '../../../hack/tools/process.ts';
 import { pushNoiseImage } from '../../support/noise-image.ts';
@@ -36,16 +43,15 @@ async function scale(where: string, name: string, replicas: number): Promise<voi
   await execute(toolPath('kubectl'), ['--namespace', where, 'scale', `deployment/${name}`, `--replicas=${replicas}`]);
 }
 
-/** A Deployment that is scaled out while its image is on its way to the seed peer, and slowly so; its Pods. */
+/** A Deployment that is scaled out while its image is on its way to the seed peer, and slowly so; the new Pods. */
 async function scaledOut(name: string, maxDuration: string): Promise<() => Promise<Pod[]>> {
   const image = `${REGISTRY}/held/${name}:1`;
+  await world.cluster.limitOrigin(undefined);
   await pushNoiseImage(image, MEBIBYTES);
-  await world.cluster.limitOrigin(TRICKLE);
   const labels = { app: name };
   await world.client.create(deployments, {
     metadata: { namespace, name },
     spec: {
-      replicas: 0,
       selector: { matchLabels: labels },
       template: {
         metadata: { labels },
@@ -56,10 +62,19 @@ async function scaledOut(name: string, maxDuration: string): Promise<() => Promi
       },
     },
   });
+  const list = async (): Promise<Pod[]> =>
+    (await world.client.list(pods, { namespace, labelSelector: `app=${name}` })).items;
+  await until(`the first Pod of ${name} runs`, async () => (await list())[0]?.status?.phase === 'Running');
+  const scaleTargetRef = { apiVersion: 'apps/v1', kind: 'Deployment', name };
+  await world.client.create(horizontalPodAutoscalers, {
+    metadata: { namespace, name },
+    spec: { scaleTargetRef, minReplicas: 1, maxReplicas: 2 * REPLICAS },
+  });
+  await world.cluster.limitOrigin(TRICKLE);
   await world.client.create(prefetchPolicies, {
     metadata: { namespace, name },
     spec: {
-      scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name },
+      scaleTargetRef,
       triggers: { schedules: [{ cron: '* * * * *', lead: '5m' }] },
       warm: { timeout: '30m' },
       hold: { maxDuration },
@@ -71,8 +86,9 @@ async function scaledOut(name: string, maxDuration: string): Promise<() => Promi
     assert.equal(holding?.status, 'True', `${holding?.reason}: ${holding?.message}`);
     return status?.images?.[0]?.state === 'Warming';
   });
-  await scale(namespace, name, REPLICAS);
-  return async () => (await world.client.list(pods, { namespace, labelSelector: `app=${name}` })).items;
+  const [first] = await list();
+  await scale(namespace, name, 1 + REPLICAS);
+  return async () => (await list()).filter(({ metadata }) => metadata.uid !== first?.metadata.uid);
 }
 
 function waits({ spec, status }: Pod): boolean {
