@@ -171,7 +171,8 @@ describe('the chart, rendered', () => {
     const name = 'slipstream-notifications';
     const manifest = await template(VALUES.full);
     const service = objects(manifest).find(({ kind, metadata }) => kind === 'Service' && metadata.name === name);
-    assert.deepEqual((service?.['spec'] as { ports: unknown }).ports, [
+    assert.ok(service !== undefined);
+    assert.deepEqual((service['spec'] as { ports: unknown }).ports, [
       { name: 'http', port: 80, targetPort: 'notifications' },
     ]);
     const { spec } = Template.parse(only(objects(manifest), 'Deployment')).spec.template;

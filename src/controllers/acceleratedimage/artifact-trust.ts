@@ -7,8 +7,8 @@ import { parseDuration } from '../duration.ts';
 import { ReconcileError } from '../reconcile-error.ts';
 import { fromRegistryError } from '../registry-errors.ts';
 import type { SigningKeys } from '../signing-keys.ts';
-import { CONTINUE, targetCredentials } from './pass.ts';
-import type { Dependencies, Pass, StepResult } from './pass.ts';
+import { targetCredentials } from './pass.ts';
+import type { Dependencies, Pass } from './pass.ts';
 import { setTrust } from './trust-condition.ts';
 
 type Artifact = NonNullable<AcceleratedImageStatus['artifact']>;
@@ -50,7 +50,8 @@ export async function sign(artifact: Artifact, optionsHash: string, pass: Pass, 
   }
 }
 
-async function loadKeys(pass: Pass, deps: Dependencies): Promise<SigningKeys | undefined> {
+/** The operator's keys, if it has any; a condition says why they cannot be used. Throws ReconcileError. */
+export async function loadKeys(pass: Pass, deps: Dependencies): Promise<SigningKeys | undefined> {
   try {
     return await deps.signingKeys.load(pass.signal);
   } catch (error) {
@@ -61,29 +62,8 @@ async function loadKeys(pass: Pass, deps: Dependencies): Promise<SigningKeys | u
   }
 }
 
-/** Signs what is in use when the operator's keys are new, or others than before. It stays in use whatever becomes of that. */
-export async function renewSignature(optionsHash: string, pass: Pass, deps: Dependencies): Promise<StepResult> {
-  const { status, log, signal } = pass;
-  const { artifact } = status;
-  if (artifact === undefined) {
-    return CONTINUE;
-  }
-  try {
-    const keys = await loadKeys(pass, deps);
-    if (keys === undefined || !isSignedWith(keys, artifact)) {
-      status.artifact = await sign(artifact, optionsHash, pass, deps);
-    }
-  } catch (error) {
-    signal.throwIfAborted();
-    if (!(error instanceof ReconcileError)) {
-      throw error;
-    }
-    log.warn({ err: error, image: artifact.image }, 'an artifact that is in use could not be signed');
-  }
-  return CONTINUE;
-}
-
-function isSignedWith({ artifact, bootstrap }: SigningKeys, { signature }: Artifact): boolean {
+/** Whether an artifact carries the signatures of these keys. */
+export function isSignedWith({ artifact, bootstrap }: SigningKeys, { signature }: Artifact): boolean {
   return signature?.key === artifact.public.id && signature.bootstrapKey === bootstrap?.public.id;
 }
 

@@ -3,17 +3,15 @@ import { AcceleratedImageReason as Reason } from '../../api/v1alpha1/conditions.
 import { formatSeconds } from '../../api/v1alpha1/duration.ts';
 import type { ConvertSuccess } from '../../converter/result.ts';
 import { RegistryError } from '../../registry/errors.ts';
-import { formatReference } from '../../registry/reference.ts';
 import { parseDuration } from '../duration.ts';
 import { ReconcileError } from '../reconcile-error.ts';
 import { fromRegistryError } from '../registry-errors.ts';
-import { remember, tagsOf } from './history.ts';
 import type { ConversionIdentity } from './identity.ts';
 import type { JobState } from './job-state.ts';
 import { CONTINUE, targetCredentials } from './pass.ts';
 import type { Dependencies, Pass, StepResult } from './pass.ts';
-import { sign } from './artifact-trust.ts';
 import { deleteJob } from './conversion-job.ts';
+import { signAndRemember } from './signed-tags.ts';
 import { verifyArtifact } from './verify.ts';
 
 /** Zero would be never. */
@@ -96,11 +94,7 @@ export async function acceptResult(
       bootstrapSize,
     })),
   };
-  status.artifact = await sign(artifact, identity.optionsHash, pass, deps);
-  status.history = remember(status.history ?? [], status.artifact, {
-    names: tagsOf(status.artifact),
-    made: (result.made ?? []).map((tag) => formatReference({ ...target, tag })),
-  });
+  await signAndRemember(artifact, result.made ?? [], identity.optionsHash, pass, deps);
   status.inspection = result.inspection;
   status.conversion = {
     hash: identity.hash,

@@ -4,6 +4,7 @@ import type { RegistryClient } from '../../registry/client.ts';
 import { RegistryError } from '../../registry/errors.ts';
 import { formatReference, InvalidReferenceError, parseReference } from '../../registry/reference.ts';
 import type { Reference } from '../../registry/reference.ts';
+import { attestationTag, signatureTag } from '../../trust/cosign.ts';
 import { resolveCredentials, type CredentialsOptions } from '../credentials.ts';
 import { ReconcileError } from '../reconcile-error.ts';
 import { fromRegistryError } from '../registry-errors.ts';
@@ -71,13 +72,16 @@ async function removeTag(
     const request = { namespace: image.metadata.namespace, secretName: secretFor(image, place), reference: place };
     const credentials = await resolveCredentials(request, options, signal);
     const there = await options.registry.resolve({ ...place, tag }, { credentials, signal });
-    if (there.digest !== digest && there.digest !== sourceDigest) {
+    // What signs an artifact is needed for as long as the artifact is.
+    const signs = tag === signatureTag(digest) || tag === attestationTag(digest);
+    const subject = signs ? digest : there.digest;
+    if (subject !== digest && subject !== sourceDigest) {
       return { tag: name, fate: 'gone' };
     }
-    if (running.has(there.digest) || running.has(name)) {
+    if (running.has(subject) || running.has(name)) {
       return left(Reason.InUse, 'a Pod runs it');
     }
-    if (others.has(name) || others.has(formatReference({ ...place, digest: there.digest }))) {
+    if (others.has(name) || others.has(formatReference({ ...place, digest: subject }))) {
       return left(Reason.InUse, 'another AcceleratedImage needs it');
     }
     await options.registry.deleteTag({ ...place, tag }, { credentials, signal });

@@ -5,7 +5,7 @@ import { jobState } from './job-state.ts';
 import type { Dependencies, Pass, StepResult } from './pass.ts';
 import { resolveSource } from './resolve-source.ts';
 import { adopt } from './adoption.ts';
-import { renewSignature } from './artifact-trust.ts';
+import { renewSignature } from './renew-signature.ts';
 import { verifySource } from './source-trust.ts';
 import { checkPresence, acceptResult } from './artifact.ts';
 import { startJob, followProgress, giveUpOrRetry, QUEUE_INTERVAL_MS } from './conversion-job.ts';

@@ -16,9 +16,9 @@ import { pushNoiseImage } from '../../support/noise-image.ts';
 import { namespace, openWorld, OPERATOR_NAMESPACE, REGISTRY, until, type World } from './world.ts';
 
 const CHART = fileURLToPath(new URL('../../../charts/slipstream', import.meta.url));
-/** At this rate no image comes to a seed while a test lasts. */
-const TRICKLE = 64 * 1024;
-const MEBIBYTES = 24;
+/** At this rate an image takes a minute to come to a seed, and one piece of it, which tells that it is cold, some seconds. */
+const TRICKLE = 1024 * 1024;
+const MEBIBYTES = 64;
 const REPLICAS = 3;
 
 let world: World;
