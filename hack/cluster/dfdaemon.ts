@@ -41,10 +41,12 @@ function configuration({ name, folder, ip, proxyIP, seed }: DfdaemonOptions): st
     scheduler: { announceInterval: '10s' },
     dynconfig: { refreshInterval: '10s' },
     storage: { dir: join(folder, 'store'), keep: true, server: { ip, tcpPort: 4005, quicPort: 4006 } },
-    gc: { interval: '900s' },
+    // Without a limit of its own it throws away what it has when the machine's disk is four fifths full.
+    gc: { interval: '900s', policy: { diskThreshold: '32GiB' } },
     proxy: {
       server: { ip: proxyIP, port: 4001 },
-      rules: [{ regex: 'blobs/sha256.*' }],
+      // nydusd's ranges are shorter than a piece, and would come from the registry otherwise.
+      rules: [{ regex: 'blobs/sha256.*', schedulingPolicy: 'always' }],
       registryMirror: { addr: `http://${REGISTRY}`, enableTaskIDBasedBlobDigest: true },
       disableBackToSource: false,
       prefetch: seed,

@@ -124,6 +124,8 @@ export async function startPeer(layout: Layout, node: NodeMachine): Promise<Part
   });
   return await startPart({
     ...nodePart(layout, node, 'dfdaemon', command),
+    // After it was killed it says "Address already in use" for a minute.
+    restarts: true,
     ready: async () => {
       const [program = '', ...ask] = onNode(
         plan.name,

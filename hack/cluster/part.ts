@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { lastLines } from '../tools/process.ts';
 
 const POLL_MS = 50;
+const RESTART_MS = 1_000;
 const READY_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 5_000;
 
@@ -27,6 +28,8 @@ export interface PartOptions {
   env?: Record<string, string>;
   /** Asked again and again until it says yes; a throw counts as no. */
   ready?: () => Promise<boolean>;
+  /** Whether one that ends before it is ready is started again, as a kubelet does. */
+  restarts?: boolean;
   /** The process to signal, where that is not the spawned one (a child of nsenter, say). */
   signalTarget?: (spawned: number) => Promise<number>;
 }
@@ -68,15 +71,19 @@ function createPart(options: PartOptions): Part {
 
   async function start(): Promise<void> {
     if (current !== undefined && current.how === undefined) return;
-    const run = launch(options);
+    let run = launch(options);
     current = run;
     const since = performance.now();
     while (options.ready !== undefined && !(await options.ready().catch(() => false))) {
-      if (run.how !== undefined) throw await failure(`ended (${run.how})`);
+      if (run.how !== undefined) {
+        if (options.restarts !== true) throw await failure(`ended (${run.how})`);
+        run = launch(options);
+        current = run;
+      }
       if (performance.now() - since > READY_TIMEOUT_MS) {
         throw await failure(`was not ready after ${READY_TIMEOUT_MS / 1000} s`);
       }
-      await sleep(POLL_MS);
+      await sleep(options.restarts === true ? RESTART_MS : POLL_MS);
     }
     void run.ended.then(async (how) => {
       if (!run.stopping) died.reject(await failure(`ended (${how})`));

@@ -34,6 +34,7 @@ export async function startSeed(layout: Layout, enter: string[]): Promise<Part[]
       ...(await dfdaemon({ name: 'seed', folder, ip: ADDRESSES.seed, proxyIP: ADDRESSES.seed, seed: true })),
     ],
     log: logOf(layout, SEED_PARTS[1]),
+    restarts: true,
     ready: () => answers(SEED.pingUrl),
   });
   return [scheduling, seed];

@@ -137,8 +137,8 @@ describe('the chart, rendered', () => {
       proxy: {
         registryMirror: { enableTaskIDBasedBlobDigest: true },
         rules: [
-          { regex: '^http://registry[.]test:5000/v2/.*blobs/sha256.*' },
-          { regex: 'blobs/sha256.*', useTLS: true },
+          { regex: '^http://registry[.]test:5000/v2/.*blobs/sha256.*', schedulingPolicy: 'always' },
+          { regex: 'blobs/sha256.*', useTLS: true, schedulingPolicy: 'always' },
         ],
       },
     });

@@ -181,7 +181,7 @@ describe('the CRDs on a real API server', () => {
     assert.match(await kubectl('get', 'ai'), /^NAME +SOURCE +READY +REASON +SIZE +NYDUS +DEDUP +TOOK +AGE\nbase /);
     assert.match(
       await kubectl('get', 'ai', '--output=wide'),
-      /^NAME +SOURCE +READY +REASON +SIZE +NYDUS +DEDUP +TOOK +COPIES +DIGEST +PROGRESS +MESSAGE +AGE\n/,
+      /^NAME +SOURCE +READY +REASON +SIZE +NYDUS +DEDUP +TOOK +COPIES +EFFICIENCY +DIGEST +PROGRESS +MESSAGE +AGE\n/,
     );
     assert.match(await kubectl('get', 'pfp'), /^NAME +TARGET +REPLICAS +WARM +TRIGGER +LEAD +VERIFIED +AGE\nbase /);
     assert.match(await kubectl('get', 'slipstream'), /acceleratedimage\.slipstream\.dev\/base[\s\S]*prefetchpolicy/);

@@ -125,3 +125,15 @@ test('with seedReplicas each blob is on as many seed peers', async () => {
   const { status } = await reconcile({ desiredReplicas: 3 });
   assert.deepEqual([status?.images?.[0]?.state, status?.images?.[0]?.seeds?.length], ['Warm', 1]);
 });
+
+test('a new policy says from its first warm on that Pods may wait for it', async (t) => {
+  world.origin.addImage('shop/held', '1');
+  const { deps, reconcile } = await world.policy('held', { hold: { maxDuration: '1m' } });
+  const written = t.mock.method(deps.status, 'write');
+  await reconcile({ desiredReplicas: 3 });
+  const holding = written.mock.calls.map(({ arguments: [policy, status] }) =>
+    conditionOf({ ...policy, status }, 'Holding'),
+  );
+  assert.ok(holding.length >= 2, 'one while it warms, one after');
+  assert.deepEqual(new Set(holding), new Set(['True ReleaserAlive']));
+});

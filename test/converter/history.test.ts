@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { ownTag } from '../../src/converter/owntag.ts';
 import type { Manifest } from '../../src/registry/schema.ts';
-import { buildImage, buildTar, file, layerOf, pushImage } from '../support/image-builder.ts';
+import { buildImage, buildTar, file, layerOf, OCI, pushImage } from '../support/image-builder.ts';
 import { startHarness, succeeded, type Harness } from './harness.ts';
 
 let harness: Harness;
@@ -23,7 +23,8 @@ async function convert(repository: string, content: string) {
 
 /** Whether everything of an artifact is in the registry. */
 async function isWhole(repository: string, digest: string): Promise<boolean> {
-  const get = (path: string) => fetch(`http://${harness.host}/v2/${repository}/${path}`, { method: 'HEAD' });
+  const get = (path: string) =>
+    fetch(`http://${harness.host}/v2/${repository}/${path}`, { method: 'HEAD', headers: { accept: OCI.manifest } });
   if (!(await get(`manifests/${digest}`)).ok) {
     return false;
   }

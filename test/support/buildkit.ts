@@ -34,14 +34,21 @@ export interface BuildKit extends AsyncDisposable {
   forget(): Promise<void>;
 }
 
-/** Pushes the image as it is. */
+/**
+ * Pushes the image as it is. Without the compression forced, a layer that the output of the same build for Nydus stores first is
+ * pushed as that.
+ */
 export function ociOutput(reference: string): string {
-  return `type=image,name=${reference},push=true,oci-mediatypes=true`;
+  return output(reference, 'gzip');
 }
 
 /** Pushes the image as Nydus. */
 export function nydusOutput(reference: string): string {
-  return `${ociOutput(reference)},compression=nydus,force-compression=true`;
+  return output(reference, 'nydus');
+}
+
+function output(reference: string, compression: string): string {
+  return `type=image,name=${reference},push=true,oci-mediatypes=true,compression=${compression},force-compression=true`;
 }
 
 /**

@@ -91,7 +91,8 @@ export interface ImageOptions {
   annotations?: Record<string, string>;
 }
 
-const OCI = {
+/** Media types of OCI images. */
+export const OCI = {
   manifest: 'application/vnd.oci.image.manifest.v1+json',
   index: 'application/vnd.oci.image.index.v1+json',
   config: 'application/vnd.oci.image.config.v1+json',

@@ -12,11 +12,10 @@ import { concerns } from '../../scaleout/concerns.ts';
 import { parseDuration } from '../duration.ts';
 import { ReconcileError, stalled } from '../reconcile-error.ts';
 import { STALE_CACHE_MS } from '../status-writer.ts';
-import { withHolding } from './hold.ts';
+import { nextStatus } from './next-status.ts';
 import type { Pass, PrefetchPolicyDependencies } from './pass.ts';
 import { RETRY_MS } from './provider-errors.ts';
 import { record } from './record.ts';
-import { summarise } from './summary.ts';
 import type { Verdict } from './summary.ts';
 import { findAutoscaler, readTargetImages } from './target.ts';
 import type { TargetImages } from './target.ts';
@@ -56,8 +55,7 @@ export async function reconcilePrefetchPolicy(
     verdict = { kind: 'failed', error };
     afterMs = error.afterMs ?? RETRY_MS;
   }
-  const now = deps.clock.now();
-  const status = withHolding(policy, summarise(policy, draft, verdict, now), deps.holdProblem(), now);
+  const status = nextStatus(policy, draft, verdict, deps);
   await deps.status.write(policy, status, signal);
   announce(policy, status, deps.events);
   deps.metrics.observe(policy.status ?? {}, status);

@@ -11,9 +11,9 @@ import { findCredentials } from './pull-credentials.ts';
 import { parseDuration } from '../duration.ts';
 import { ReconcileError, waiting } from '../reconcile-error.ts';
 import { recordFirstSeeds } from './firstseed.ts';
+import { nextStatus } from './next-status.ts';
 import type { Pass, PrefetchPolicyDependencies } from './pass.ts';
 import { RETRY_MS, fromProviderError, reasonOfCold, reasonOfLost } from './provider-errors.ts';
-import { summarise } from './summary.ts';
 import { bytesThere, failed, isStillWarm, unverified, warmth } from './warmth.ts';
 import { neededAt, restAfterEviction } from './urgency.ts';
 import { assertPlatforms } from './wrong-platform.ts';
@@ -73,7 +73,7 @@ export async function warmFor(pass: Pass, provider: Provider, deps: PrefetchPoli
   }
   const message = `${formatBytes(bytes)} of ${planned.length} images on the way to the seed peers`;
   const writeStatus = (): Promise<void> =>
-    deps.status.write(policy, summarise(policy, draft, { kind: 'warming', message }, deps.clock.now()), signal);
+    deps.status.write(policy, nextStatus(policy, draft, { kind: 'warming', message }, deps), signal);
   await writeStatus();
   const firstSeeds = recordFirstSeeds(pass, deps.clock, writeStatus);
   const timeoutMs = parseDuration(spec.warm.timeout);
