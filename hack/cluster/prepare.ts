@@ -35,6 +35,9 @@ export const CLUSTER_TOOLS = [
   'crane',
 ];
 
+/** The programs that a cluster with Dragonfly runs besides. */
+export const DRAGONFLY_TOOLS = ['dfdaemon', 'dragonfly-scheduler'];
+
 /** How {@link bringUp} brings up a cluster. */
 export interface BringUpOptions {
   /** Lets the cluster end with this process. */
@@ -45,7 +48,7 @@ export interface BringUpOptions {
 
 /** Gets packages, tools and root filesystems onto this machine, and brings up a cluster; returns when it is ready. */
 export async function bringUp(options: ClusterOptions, { attached, progress, signal }: BringUpOptions): Promise<void> {
-  const tools = options.seed ? [...CLUSTER_TOOLS, 'dfdaemon'] : CLUSTER_TOOLS;
+  const tools = options.seed ? [...CLUSTER_TOOLS, ...DRAGONFLY_TOOLS] : CLUSTER_TOOLS;
   await progress.step(`cluster ${options.name}`, async () => {
     await progress.step('tools', async () => {
       await ensurePackages(PACKAGES, progress, signal);

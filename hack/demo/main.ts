@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runInFreshCluster } from '../cluster/fresh.ts';
-import { CLUSTER_TOOLS } from '../cluster/prepare.ts';
+import { CLUSTER_TOOLS, DRAGONFLY_TOOLS } from '../cluster/prepare.ts';
 import { prepareOperatorImage } from '../image/build.ts';
 import { ensurePackages } from '../tools/debian.ts';
 import { ensureTools, isCached } from '../tools/ensure.ts';
@@ -12,9 +12,6 @@ import type { Figure } from '../figures.ts';
 import { IMAGE_BUILD_PACKAGES, makeInferenceImage } from './image.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-/** What takes longest to build; the first half of the demo needs only the rest. */
-const DRAGONFLY = ['dfdaemon'];
-
 const progress = createProgress();
 const work = await mkdtemp(join(tmpdir(), 'slipstream-demo-'));
 const output = join(work, 'figures');
@@ -25,13 +22,14 @@ try {
   await Promise.all([ensureTools(['helm', ...CLUSTER_TOOLS], { progress }), makeInferenceImage(progress)]);
   // Out here, where packages can be had: the cluster's namespaces reach nothing else.
   await prepareOperatorImage({ progress });
-  if (isCached(DRAGONFLY)) {
+  // They take longest to build, and the first half of the demo needs only the rest.
+  if (isCached(DRAGONFLY_TOOLS)) {
     await inFreshCluster('start,scale-out', ['--seed']);
   } else {
     await inFreshCluster('start', []);
     await table();
-    progress.note('\n▸ The second half needs a Dragonfly peer, which is built once');
-    await ensureTools(DRAGONFLY, { progress });
+    progress.note('\n▸ The second half needs Dragonfly, which is built once');
+    await ensureTools(DRAGONFLY_TOOLS, { progress });
     await inFreshCluster('scale-out', ['--seed']);
   }
   await table();
