@@ -20,7 +20,7 @@ import { LOCAL_PEER } from './node-config.ts';
 import { ClusterOptions } from './options.ts';
 import type { Part } from './part.ts';
 import { createPki, writeKubeconfig } from './pki.ts';
-import { pushOwnImages, startRegistry } from './registry.ts';
+import { pushOwnImages, startRegistry, startTlsRegistry } from './registry.ts';
 import { SEED, SEED_PARTS, startSeed } from './seed.ts';
 
 const Description = z.object({
@@ -164,6 +164,7 @@ export async function startCluster(
   async function registry(): Promise<void> {
     const enter = await createHost(REGISTRY_MACHINE, ADDRESSES.registry);
     await part('registry', () => startRegistry(layout, enter));
+    if (options.peers) await part('registry over HTTPS', () => startTlsRegistry(layout, enter, pki.registry));
     await progress.step('own images', pushOwnImages);
     if (!options.seed) return;
     const enterSeed = await createHost('seed', ADDRESSES.seed);
@@ -172,7 +173,7 @@ export async function startCluster(
   async function runtime(plan: NodePlan): Promise<NodeMachine> {
     const machine = await progress.step(`${plan.name}: machine`, () => createNode(layout, plan));
     await part(`${plan.name}: containerd and nydus-snapshotter`, () =>
-      startRuntime(layout, machine, options.peers ? LOCAL_PEER : options.seed ? SEED : undefined),
+      startRuntime(layout, machine, pki, options.peers ? LOCAL_PEER : options.seed ? SEED : undefined),
     );
     return machine;
   }
@@ -181,7 +182,7 @@ export async function startCluster(
     const [machines] = await Promise.all([Promise.all(plans.map(runtime)), controlPlane(), registry()]);
     await Promise.all(
       machines.map(async (machine) => {
-        if (options.peers) await part(`${machine.plan.name}: Dragonfly peer`, () => startPeer(layout, machine));
+        if (options.peers) await part(`${machine.plan.name}: Dragonfly peer`, () => startPeer(layout, machine, pki));
         await part(`${machine.plan.name}: kubelet and kube-proxy`, () => startKubelet(layout, machine, pki));
         await progress.step(`${machine.plan.name}: Ready`, () => nodeReady(api, machine.plan));
       }),

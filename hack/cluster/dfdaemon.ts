@@ -6,8 +6,18 @@ import { ADDRESSES, REGISTRY } from './layout.ts';
 /** The scheduler that every dfdaemon announces itself to, on the seed's own machine. */
 export const SCHEDULER = `${ADDRESSES.seed}:8002`;
 
-/** One dfdaemon of the cluster. */
-export interface DfdaemonOptions {
+const BLOBS = 'blobs/sha256.*';
+/** As the chart renders them for nodes (docs/nodes.md says why). */
+const PEER_RULES = [
+  { regex: `^http://${REGISTRY}/v2/.*${BLOBS}`, schedulingPolicy: 'always' },
+  { regex: BLOBS, useTLS: true, schedulingPolicy: 'always' },
+];
+
+/**
+ * One dfdaemon of the cluster. A seed fetches a whole blob at the first touch; the peer of a node what it is asked for, so that
+ * lazy loading stays lazy.
+ */
+export type DfdaemonOptions = {
   /** What it calls its host. */
   name: string;
   /** Everything that it writes is below. */
@@ -16,9 +26,14 @@ export interface DfdaemonOptions {
   ip: string;
   /** Where its proxy, its health and its metrics are reached. */
   proxyIP: string;
-  /** A seed fetches a whole blob at the first touch; a peer what it is asked for, so that lazy loading stays lazy. */
-  seed: boolean;
-}
+} & (
+  | { role: 'seed' }
+  | {
+      role: 'peer';
+      /** File of the authority whose certificate the registry shows over HTTPS. */
+      registryAuthority: string;
+    }
+);
 
 /** Writes the configuration of a dfdaemon that needs no manager, and gives its command line. */
 export async function dfdaemon(options: DfdaemonOptions): Promise<string[]> {
@@ -31,7 +46,9 @@ export async function dfdaemon(options: DfdaemonOptions): Promise<string[]> {
   return [toolPath('dfdaemon'), ...paths, '--console'];
 }
 
-function configuration({ name, folder, ip, proxyIP, seed }: DfdaemonOptions): string {
+function configuration(options: DfdaemonOptions): string {
+  const { name, folder, ip, proxyIP } = options;
+  const seed = options.role === 'seed';
   return JSON.stringify({
     host: { ip, hostname: name, idc: 'dev', location: 'dev' },
     server: { pluginDir: join(folder, 'plugins'), cacheDir: join(folder, 'cache') },
@@ -45,9 +62,12 @@ function configuration({ name, folder, ip, proxyIP, seed }: DfdaemonOptions): st
     gc: { interval: '900s', policy: { diskThreshold: '32GiB' } },
     proxy: {
       server: { ip: proxyIP, port: 4001 },
-      // nydusd's ranges are shorter than a piece, and would come from the registry otherwise.
-      rules: [{ regex: 'blobs/sha256.*', schedulingPolicy: 'always' }],
-      registryMirror: { addr: `http://${REGISTRY}`, enableTaskIDBasedBlobDigest: true },
+      rules: seed ? [{ regex: BLOBS }] : PEER_RULES,
+      registryMirror: {
+        addr: `http://${REGISTRY}`,
+        enableTaskIDBasedBlobDigest: true,
+        ...(seed ? {} : { cert: options.registryAuthority }),
+      },
       disableBackToSource: false,
       prefetch: seed,
     },

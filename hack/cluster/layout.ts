@@ -14,6 +14,9 @@ export const ADDRESSES = {
 /** The registry as images name it: plain HTTP, reachable from the control plane, the nodes and every Pod. */
 export const REGISTRY = `${ADDRESSES.registry}:5000`;
 
+/** The same registry over HTTPS, with a certificate of the cluster's own authority; in clusters with `peers` only. */
+export const TLS_REGISTRY = `${ADDRESSES.registry}:5443`;
+
 /** The API server's address. */
 export const API_SERVER = `https://${ADDRESSES.controlPlane}:6443`;
 

@@ -1,4 +1,4 @@
-import { ADDRESSES, PAUSE_IMAGE, REGISTRY, type NodePlan } from './layout.ts';
+import { ADDRESSES, PAUSE_IMAGE, REGISTRY, TLS_REGISTRY, type NodePlan } from './layout.ts';
 import type { Pki } from './pki.ts';
 
 /** Paths on a node, the usual ones: its /run and /var/lib are its own. */
@@ -57,21 +57,26 @@ disabled_plugins = ['io.containerd.nri.v1.nri', 'io.containerd.snapshotter.v1.bl
 }
 
 /**
- * containerd's hosts.toml for the cluster's registry, which speaks plain HTTP: through the node's Dragonfly peer where it has
- * one, and from the registry itself where that does not answer.
+ * containerd's hosts.toml for the cluster's registry by the name of its host: through the node's Dragonfly peer where it has one,
+ * which also has the registry over HTTPS, and from the registry itself where that does not answer.
  */
-export function registryHosts(hasPeer: boolean): string {
-  const peer = `[host.'${LOCAL_PEER.url}']
+export function registryHosts(pki: Pki, hasPeer: boolean): Record<string, string> {
+  const own = `[host.'http://${REGISTRY}']
+  capabilities = ['pull', 'resolve']
+`;
+  if (!hasPeer) {
+    return { [REGISTRY]: `server = 'http://${REGISTRY}'\n\n${own}` };
+  }
+  const through = (server: string): string => `[host.'${LOCAL_PEER.url}']
   capabilities = ['pull', 'resolve']
   [host.'${LOCAL_PEER.url}'.header]
-    X-Dragonfly-Registry = 'http://${REGISTRY}'
-
+    X-Dragonfly-Registry = '${server}'
 `;
-  return `server = 'http://${REGISTRY}'
-
-${hasPeer ? peer : ''}[host.'http://${REGISTRY}']
-  capabilities = ['pull', 'resolve']
-`;
+  const [plain, tls] = [`http://${REGISTRY}`, `https://${TLS_REGISTRY}`];
+  return {
+    [REGISTRY]: `server = '${plain}'\n\n${through(plain)}\n${own}`,
+    [TLS_REGISTRY]: `server = '${tls}'\nca = '${pki.ca.cert}'\n\n${through(tls)}`,
+  };
 }
 
 /** The CNI network of a node: a veth per Pod, addresses from the node's own subnet, no masquerading. */
@@ -129,7 +134,8 @@ cleanup_on_close = true
 /** nydusd's configuration: chunks come from the registry as they are read, through the proxy where there is one. */
 export function nydusdConfig(proxy?: NydusProxy): string {
   const backend = {
-    scheme: 'http',
+    // It tries HTTPS first, and falls back to plain HTTP: that takes a moment that only clusters with both have to spend.
+    ...(proxy === LOCAL_PEER ? {} : { scheme: 'http' }),
     skip_verify: true,
     timeout: 5,
     connect_timeout: 5,

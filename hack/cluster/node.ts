@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { toolPath } from '../tools/locate.ts';
 import { execute } from '../tools/process.ts';
 import { createCgroup, hierarchies, inCgroup } from './cgroups.ts';
-import { logOf, type Layout, type NodePlan, REGISTRY } from './layout.ts';
+import { logOf, type Layout, type NodePlan } from './layout.ts';
 import { dfdaemon } from './dfdaemon.ts';
 import { enterAll, firstChild, mountScript, UNSHARE } from './namespaces.ts';
 import { attach } from './network.ts';
@@ -77,12 +77,19 @@ function listensOn(node: NodeMachine, path: string): Promise<boolean> {
 }
 
 /** Starts what pulls and runs containers: nydus-snapshotter, then containerd. */
-export async function startRuntime(layout: Layout, node: NodeMachine, proxy?: config.NydusProxy): Promise<Part[]> {
+export async function startRuntime(
+  layout: Layout,
+  node: NodeMachine,
+  pki: Pki,
+  proxy?: config.NydusProxy,
+): Promise<Part[]> {
   const { folder, plan } = node;
-  await mkdir(join(folder, 'certs.d', REGISTRY), { recursive: true });
+  for (const [host, hosts] of Object.entries(config.registryHosts(pki, proxy === config.LOCAL_PEER))) {
+    await mkdir(join(folder, 'certs.d', host), { recursive: true });
+    await writeFile(join(folder, 'certs.d', host, 'hosts.toml'), hosts);
+  }
   await mkdir(join(folder, 'cni'), { recursive: true });
   await writeFile(join(folder, 'containerd.toml'), config.containerdConfig(folder));
-  await writeFile(join(folder, 'certs.d', REGISTRY, 'hosts.toml'), config.registryHosts(proxy === config.LOCAL_PEER));
   await writeFile(join(folder, 'cni', '10-pods.conflist'), config.cniConfig(plan));
   await writeFile(join(folder, 'snapshotter.toml'), config.snapshotterConfig(folder, toolPath('nydus-image')));
   await writeFile(join(folder, 'nydusd.json'), config.nydusdConfig(proxy));
@@ -113,14 +120,15 @@ export function peerPart(node: string): string {
 }
 
 /** Starts the node's Dragonfly peer; the scheduler must be there. */
-export async function startPeer(layout: Layout, node: NodeMachine): Promise<Part> {
+export async function startPeer(layout: Layout, node: NodeMachine, pki: Pki): Promise<Part> {
   const { folder, plan } = node;
   const command = await dfdaemon({
     name: plan.name,
     folder: join(folder, 'dragonfly'),
     ip: plan.address,
     proxyIP: '127.0.0.1',
-    seed: false,
+    role: 'peer',
+    registryAuthority: pki.ca.cert,
   });
   return await startPart({
     ...nodePart(layout, node, 'dfdaemon', command),

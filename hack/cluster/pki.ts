@@ -16,6 +16,7 @@ export interface Pki {
   scheduler: KeyPair;
   metricsServer: KeyPair;
   metricsClient: KeyPair;
+  registry: KeyPair;
   nodes: Map<string, { serving: KeyPair; kubelet: KeyPair; proxy: KeyPair }>;
 }
 
@@ -51,6 +52,7 @@ export async function createPki(layout: Layout, nodes: NodePlan[]): Promise<Pki>
       hosts: ['metrics-server.kube-system.svc', ADDRESSES.controlPlane],
     }),
     metricsClient: await ca.issue('metrics-server-client', { name: 'system:metrics-server' }),
+    registry: await ca.issue('registry', { name: 'registry', hosts: [ADDRESSES.registry] }),
     nodes: new Map(),
   };
   for (const { name, address } of nodes) {

@@ -31,7 +31,7 @@ export async function startSeed(layout: Layout, enter: string[]): Promise<Part[]
     name: SEED_PARTS[1],
     command: [
       ...enter,
-      ...(await dfdaemon({ name: 'seed', folder, ip: ADDRESSES.seed, proxyIP: ADDRESSES.seed, seed: true })),
+      ...(await dfdaemon({ name: 'seed', folder, ip: ADDRESSES.seed, proxyIP: ADDRESSES.seed, role: 'seed' })),
     ],
     log: logOf(layout, SEED_PARTS[1]),
     restarts: true,

@@ -7,9 +7,9 @@ import { coldNode } from '../../../hack/cluster/cold.ts';
 import { peerPart } from '../../../hack/cluster/node.ts';
 import { convertDirectly } from '../../bench/convert-directly.ts';
 import { pushNoiseImage } from '../../support/noise-image.ts';
+import { TLS_REGISTRY } from '../../../hack/cluster/layout.ts';
 import { createPod, namespace, REGISTRY, removePod, until, type World } from './world.ts';
 
-const OCI = `${REGISTRY}/nodes/noise:1`;
 const MEBIBYTES = 24;
 const SIZE = MEBIBYTES * 2 ** 20;
 /** Manifests, the tree of a Nydus image, and what the protocols add. */
@@ -18,7 +18,12 @@ const LITTLE = SIZE / 4;
 let world: World;
 let node: ClusterNode;
 let other: ClusterNode;
-let nydus: string;
+
+/** An image in both formats, in the registry over plain HTTP and over HTTPS. */
+const images = {
+  'plain HTTP': { containerd: '', nydusd: '' },
+  HTTPS: { containerd: '', nydusd: '' },
+};
 
 before(async () => {
   world = { cluster: await openCluster(), client: loadKubeClient({ userAgent: 'slipstream-e2e' }) };
@@ -27,9 +32,17 @@ before(async () => {
   node = first;
   other = second;
   await world.client.create(runtimeClasses, { metadata: { name: 'nydus' }, handler: 'nydus' });
-  await pushNoiseImage(OCI, MEBIBYTES);
-  nydus = await convertDirectly(OCI, `${OCI}-nydus`);
+  // Two of them: peers know a blob by its digest, whichever way it came.
+  images['plain HTTP'] = await push('nodes/plain', REGISTRY);
+  images.HTTPS = await push('nodes/tls', TLS_REGISTRY);
 });
+
+async function push(repository: string, host: string): Promise<{ containerd: string; nydusd: string }> {
+  const image = `${REGISTRY}/${repository}:1`;
+  await pushNoiseImage(image, MEBIBYTES);
+  const nydus = await convertDirectly(image, `${image}-nydus`);
+  return { containerd: image.replace(REGISTRY, host), nydusd: nydus.replace(REGISTRY, host) };
+}
 
 after(() => world?.client.close());
 
@@ -43,7 +56,7 @@ async function costOf(image: string, name: string, on = node): Promise<number> {
     command: ['/bin/sh', '-c', 'cat /noise | wc -c; exec sleep 3600'],
     graceSeconds: 1,
     node: on.name,
-    ...(image === nydus ? { runtimeClassName: 'nydus' } : {}),
+    ...(image.includes('-nydus@') ? { runtimeClassName: 'nydus' } : {}),
   });
   await until(`Pod ${name} has read its image`, async () => {
     const log = await world.client.podLogs({ namespace, name }, {});
@@ -53,28 +66,31 @@ async function costOf(image: string, name: string, on = node): Promise<number> {
   return (await world.cluster.originBytes()) - sent;
 }
 
-for (const [puller, imageOf] of [
-  ['containerd', () => OCI],
-  ['nydusd', () => nydus],
-] as const) {
-  test(`what ${puller} reads comes through the node's peer, which needs the registry no second time`, async () => {
-    const first = await costOf(imageOf(), `${puller}-first`);
-    assert.ok(first >= SIZE, `${first} bytes`);
-    const second = await costOf(imageOf(), `${puller}-second`);
-    assert.ok(second < LITTLE, `${second} bytes`);
-  });
+for (const scheme of ['plain HTTP', 'HTTPS'] as const) {
+  for (const puller of ['containerd', 'nydusd'] as const) {
+    const pod = `${puller}-${scheme === 'HTTPS' ? 'tls' : 'plain'}`;
 
-  test(`what ${puller} of one node has read, that of another gets from its peers`, async () => {
-    const elsewhere = await costOf(imageOf(), `${puller}-elsewhere`, other);
-    assert.ok(elsewhere < LITTLE, `${elsewhere} bytes`);
-  });
+    test(`what ${puller} reads over ${scheme} comes through the node's peer, which needs the registry no second time`, async () => {
+      const first = await costOf(images[scheme][puller], `${pod}-first`);
+      assert.ok(first >= SIZE, `${first} bytes`);
+      const second = await costOf(images[scheme][puller], `${pod}-second`);
+      assert.ok(second < LITTLE, `${second} bytes`);
+    });
+
+    test(`what ${puller} of one node has read over ${scheme}, that of another gets from its peers`, async () => {
+      const elsewhere = await costOf(images[scheme][puller], `${pod}-elsewhere`, other);
+      assert.ok(elsewhere < LITTLE, `${elsewhere} bytes`);
+    });
+  }
 }
 
 test('with the peer killed, new Pods start from the registry; with the peer back, through it again', async () => {
+  const { 'plain HTTP': plain, HTTPS: tls } = images;
   await world.cluster.control(peerPart(node.name), 'kill');
-  assert.ok((await costOf(OCI, 'oci-without')) >= SIZE);
-  assert.ok((await costOf(nydus, 'nydus-without')) >= SIZE);
+  for (const [name, image] of Object.entries({ oci: plain.containerd, nydus: plain.nydusd, 'nydus-tls': tls.nydusd })) {
+    assert.ok((await costOf(image, `${name}-without`)) >= SIZE, name);
+  }
   await world.cluster.control(peerPart(node.name), 'start');
-  assert.ok((await costOf(OCI, 'oci-again')) < LITTLE);
-  assert.ok((await costOf(nydus, 'nydus-again')) < LITTLE);
+  assert.ok((await costOf(plain.containerd, 'oci-again')) < LITTLE);
+  assert.ok((await costOf(plain.nydusd, 'nydus-again')) < LITTLE);
 });
