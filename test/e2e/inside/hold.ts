@@ -19,6 +19,7 @@ const CHART = fileURLToPath(new URL('../../../charts/slipstream', import.meta.ur
 const TRICKLE = 1024 * 1024;
 const MEBIBYTES = 64;
 const REPLICAS = 3;
+const ASKED = 5;
 
 let world: World;
 
@@ -86,8 +87,24 @@ async function scaledOut(name: string, maxDuration: string): Promise<() => Promi
     return status?.images?.[0]?.state === 'Warming';
   });
   const [first] = await list();
+  assert.ok(first);
+  // What is in the status the operator's replicas know a moment later.
+  await until(`a new Pod of ${name} would wait`, () => wouldWait(first));
   await scale(namespace, name, 1 + REPLICAS);
-  return async () => (await list()).filter(({ metadata }) => metadata.uid !== first?.metadata.uid);
+  return async () => (await list()).filter(({ metadata }) => metadata.uid !== first.metadata.uid);
+}
+
+/** Whether a Pod like this one would get the gate, however often it is asked for. */
+async function wouldWait({ metadata: { labels, ownerReferences }, spec }: Pod): Promise<boolean> {
+  const metadata = { generateName: 'asked-', labels, ownerReferences };
+  const containers = [{ name: 'main', image: spec?.containers[0]?.image }];
+  const body = { apiVersion: 'v1', kind: 'Pod', metadata, spec: { containers } };
+  for (let asked = 0; asked < ASKED; asked += 1) {
+    const query = { dryRun: 'All' };
+    const admitted = await world.client.raw('POST', `/api/v1/namespaces/${namespace}/pods`, { query, body });
+    if (!admitted.includes(HOLD_GATE)) return false;
+  }
+  return true;
 }
 
 function waits({ spec, status }: Pod): boolean {
