@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { buffer, text } from 'node:stream/consumers';
+import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -62,20 +62,57 @@ describe('what is written', () => {
 });
 
 describe('what is read', () => {
+  async function copied(pieces: AsyncIterable<Buffer>): Promise<Buffer[]> {
+    const all: Buffer[] = [];
+    for await (const piece of pieces) {
+      all.push(Buffer.from(piece));
+    }
+    return all;
+  }
+
   test('is everything that the process wrote, also after it has ended', async () => {
-    const { stream, release } = openFifoReader(path);
-    const bytes = buffer(stream);
-    await promisify(execFile)('sh', ['-c', `head -c 10000000 /dev/zero > ${path}; printf end > ${path}`]);
+    const { pieces, release } = openFifoReader(path, 1_000_000, never);
+    const read = copied(pieces);
+    await promisify(execFile)('sh', ['-c', `seq 1 1000000 > ${path}; printf end > ${path}`]);
     release();
-    assert.equal((await bytes).length, 10_000_003);
+    const numbers = Array.from({ length: 1_000_000 }, (_, i) => `${i + 1}\n`).join('');
+    const all = await read;
+    assert.ok(Buffer.concat(all).equals(Buffer.from(`${numbers}end`)));
+    assert.deepEqual(
+      all.slice(0, -1).map(({ length }) => length),
+      Array.from({ length: 6 }, () => 1_000_000),
+    );
+  });
+
+  test('is read no further than one piece ahead', async () => {
+    const { pieces, release } = openFifoReader(path, 100_000, never);
+    const writer = promisify(execFile)('sh', ['-c', `seq 1 1000000 > ${path}`]);
+    const first = await pieces.next();
+    const copy = Buffer.from(first.value as Buffer);
+    // What comes next is there as a whole, and the process is held up.
+    const second = Buffer.from((await pieces.next()).value as Buffer);
+    assert.ok(copy.toString().startsWith('1\n2\n') && !second.equals(copy));
+    const rest = copied(pieces);
+    await writer;
+    release();
+    assert.equal(Buffer.concat([copy, second, ...(await rest)]).length, 6_888_896);
   });
 
   test('is nothing when the process ended without opening the pipe', async () => {
-    const { stream, release } = openFifoReader(path);
-    const bytes = buffer(stream);
+    const { pieces, release } = openFifoReader(path, 1000, never);
+    const read = copied(pieces);
     await promisify(execFile)('true');
     release();
     release();
-    assert.equal((await bytes).length, 0);
+    assert.deepEqual(await read, []);
+  });
+
+  test('ends in an error where it is told to stop', async () => {
+    const stop = new AbortController();
+    const { pieces, release } = openFifoReader(path, 1000, stop.signal);
+    const read = copied(pieces);
+    stop.abort(new Error('told to stop'));
+    await assert.rejects(read, { name: 'AbortError' });
+    release();
   });
 });

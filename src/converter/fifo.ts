@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
 import { closeSync, constants, openSync } from 'node:fs';
 import { Socket } from 'node:net';
-import type { Readable, Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { readPieces } from './pieces.ts';
 
 /** How often the writer looks for the reader, which comes within milliseconds of its start. */
 const READER_POLL_MS = 2;
@@ -18,8 +19,9 @@ export async function makeFifos(paths: string[], signal: AbortSignal): Promise<v
 
 /** The end of a named pipe that this process reads. */
 export interface FifoReader {
-  stream: Readable;
-  /** Lets the stream end once it is drained. Call it when the writing process has ended: however it did, or never wrote. */
+  /** What is read, see {@link readPieces}. */
+  pieces: AsyncGenerator<Buffer>;
+  /** Lets the pieces end once the pipe is drained. Call it when the writing process has ended: however it did, or never wrote. */
   release: () => void;
 }
 
@@ -28,14 +30,14 @@ export interface FifoReader {
  * also decompresses on, and a few layers at once would bring everything to a standstill.
  */
 
-/** Opens a named pipe to read what another process writes. */
-export function openFifoReader(path: string): FifoReader {
+/** Opens a named pipe to read what another process writes, in pieces of so many bytes. */
+export function openFifoReader(path: string, pieceSize: number, signal: AbortSignal): FifoReader {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   // A pipe that a writer has opened and closed has ended; this writer keeps it from ending before the process came.
   const writer = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
   let released = false;
   return {
-    stream: new Socket({ fd, readable: true, writable: false }),
+    pieces: readPieces(fd, pieceSize, signal),
     release: () => {
       if (!released) {
         released = true;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Duplex, PassThrough, type Readable } from 'node:stream';
+import { Duplex, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { BlobUpload } from '../registry/client.ts';
 import { RegistryError } from '../registry/errors.ts';
@@ -12,6 +12,7 @@ import { layerMeter } from './bounds.ts';
 import { openLayer } from './decompress.ts';
 import { ConvertError, explain, explained } from './errors.ts';
 import { makeFifos, openFifoReader, openFifoWriter } from './fifo.ts';
+import { collected } from './garbage.ts';
 import { callOptions, type ConversionJob } from './job.ts';
 import type { BlobLayer } from './manifest.ts';
 import { createArguments, indexArguments, NydusImageError, readReport, runNydusImage } from './nydusimage.ts';
@@ -23,11 +24,8 @@ import { inspectTar } from './tar/inspect.ts';
 import { rewriteTar } from './tar/rewrite.ts';
 import { extractTree } from './tree.ts';
 
-/** Bytes of a new blob's end that are kept: as a rule the layer's tree is among them and need not be read back. */
+/** Bytes of a new blob's end that are kept, fewer than a piece has: as a rule the layer's tree is among them and need not be read back. */
 const TAIL = 4 << 20;
-
-/** Bytes that nydus-image may be ahead of the registry, so that it goes on while a piece is being sent. */
-const AHEAD = 8 << 20;
 
 /** A layer whose blob is in the target's repository. */
 export interface ConvertedLayer extends BlobLayer {
@@ -121,7 +119,7 @@ async function run(
   await makeFifos([tar, blob], signal);
   const failed = new AbortController();
   const stop = AbortSignal.any([signal, failed.signal]);
-  const output = openFifoReader(blob);
+  const output = openFifoReader(blob, upload.chunkSize, stop);
   const { format, fsVersion, compressor, dictionary } = job;
   const args =
     format === 'Zran'
@@ -134,7 +132,7 @@ async function run(
     await (isBrokenPipe(error) ? build : undefined);
     throw error;
   });
-  const stages = [fed, build, push(output.stream, upload, job, stop)] as const;
+  const stages = [fed, build, push(output.pieces, upload, job)] as const;
   for (const stage of stages) {
     stage.catch((error: unknown) => failed.abort(error));
   }
@@ -172,7 +170,7 @@ async function feed(
       ? [await openIndexed(layer, chunks, (tarBytes) => inspectTar(tarBytes, contents, meter), job, signal)]
       : [
           ...(await openLayer(chunks)),
-          Duplex.from((tarBytes: AsyncIterable<Buffer>) => rewriteTar(tarBytes, contents, meter)),
+          Duplex.from((tarBytes: AsyncIterable<Buffer>) => rewriteTar(collected(tarBytes), contents, meter)),
         ];
   await pipeline([...streams, await openFifoWriter(tar, signal)], { signal });
 }
@@ -196,20 +194,18 @@ async function* read(stream: Readable, job: ConversionJob, onBytes: (bytes: numb
   }
 }
 
-async function push(stream: Readable, upload: BlobUpload, job: ConversionJob, signal: AbortSignal): Promise<Pushed> {
+/** Sends a piece while nydus-image goes on with the next one. */
+async function push(pieces: AsyncIterable<Buffer>, upload: BlobUpload, job: ConversionJob): Promise<Pushed> {
   const hash = createHash('sha256');
   const tail = keepTail(TAIL);
   let size = 0;
-  const send = async (chunks: AsyncIterable<Buffer>): Promise<void> => {
-    for await (const chunk of chunks) {
-      hash.update(chunk);
-      tail.push(chunk);
-      size += chunk.length;
-      await explained('target', pushing(job), () => job.watches.push.during(() => upload.write(chunk)));
-      job.traffic.pushed += chunk.length;
-    }
-  };
-  await pipeline(stream, new PassThrough({ readableHighWaterMark: AHEAD }), send, { signal });
+  for await (const piece of pieces) {
+    hash.update(piece);
+    tail.push(piece);
+    size += piece.length;
+    await explained('target', pushing(job), () => job.watches.push.during(() => upload.write(piece)));
+    job.traffic.pushed += piece.length;
+  }
   return { digest: `sha256:${hash.digest('hex')}`, size, tail: tail.bytes() };
 }
 

@@ -1,27 +1,26 @@
 import { Readable } from 'node:stream';
 import type { BlobReader } from './blobtoc.ts';
 
-/** The last bytes of a stream, kept while it passes. */
+/** The last bytes of a stream, copied while it passes. */
 export interface Tail {
   push(chunk: Buffer): void;
-  /** The kept bytes: at least the capacity, or all there were. */
+  /** The kept bytes: as many as the capacity, or all there were. */
   bytes(): Buffer;
 }
 
-/** @param capacity bytes; up to a chunk more are held. */
+/** @param capacity bytes. */
 export function keepTail(capacity: number): Tail {
-  const chunks: Buffer[] = [];
+  const kept = Buffer.allocUnsafeSlow(capacity);
   let length = 0;
   return {
     push(chunk) {
-      chunks.push(chunk);
-      length += chunk.length;
-      while (chunks[0] !== undefined && length - chunks[0].length >= capacity) {
-        length -= chunks[0].length;
-        chunks.shift();
-      }
+      const end = chunk.subarray(-capacity);
+      const staying = Math.min(length, capacity - end.length);
+      kept.copyWithin(0, length - staying, length);
+      end.copy(kept, staying);
+      length = staying + end.length;
     },
-    bytes: () => Buffer.concat(chunks),
+    bytes: () => kept.subarray(0, length),
   };
 }
 

@@ -120,6 +120,36 @@ describe('an upload in chunks', () => {
     await assert.rejects(upload(client, app), { kind: 'NotFound' });
   });
 
+  test('is done where the registry has it, though the answer to its end was lost', async () => {
+    const { registry, client, app } = await start();
+    registry.fail({ method: 'PUT', fault: 'reset', times: 1 });
+    await upload(client, app);
+    assert.ok(registry.content.blob('team/app', DIGEST)?.equals(BODY));
+    assert.deepEqual(
+      registry.requests.map(({ method }) => method),
+      ['POST', 'PATCH', 'PATCH', 'PUT', 'HEAD'],
+    );
+  });
+
+  test('is ended again where the registry failed to', async () => {
+    const { registry, client, app } = await start();
+    registry.fail({ method: 'PUT', fault: { answer: 503 }, times: 2 });
+    await upload(client, app);
+    assert.ok(registry.content.blob('team/app', DIGEST)?.equals(BODY));
+    assert.deepEqual(
+      registry.requests.map(({ method }) => method),
+      ['POST', 'PATCH', 'PATCH', 'PUT', 'HEAD', 'PUT', 'HEAD', 'PUT'],
+    );
+  });
+
+  test('that the registry fails to end three times is given up, and cancelled', async () => {
+    const { registry, client, app } = await start();
+    registry.fail({ method: 'PUT', fault: { answer: 503 } });
+    await assert.rejects(upload(client, app), { kind: 'Unreachable', status: 503 });
+    assert.equal(registry.requests.filter(({ method }) => method === 'PUT').length, 3);
+    assert.equal(registry.openUploads, 0);
+  });
+
   test('that ends in another digest is DigestMismatch, and stores nothing', async () => {
     const { registry, client, app } = await start();
     const wrong = digestOf(Buffer.from('other'));

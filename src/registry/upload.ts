@@ -2,8 +2,8 @@ import { digestOf } from './digest.ts';
 import { isTransient, RegistryError } from './errors.ts';
 import { checkReference } from './reference.ts';
 import type { Repository } from './reference.ts';
-import { scope } from './requests.ts';
-import { checkStored } from './responses.ts';
+import { blobRequest, scope } from './requests.ts';
+import { checkStored, contentLength } from './responses.ts';
 import type { Answer, ApiRequest, CallOptions, Session } from './session.ts';
 import { resolveLocation } from './transport.ts';
 
@@ -13,6 +13,8 @@ const CHUNK_SIZE = 8 * 1024 * 1024;
 const CHUNK_SIZE_MAX = 128 * 1024 * 1024;
 /** Breaks of one chunk that an upload gets over: enough for a registry that starts again. */
 const RESUMES = 6;
+/** Times that the end of an upload is asked for again. */
+const COMMIT_RETRIES = 2;
 const CANCEL_MS = 5_000;
 const CANCEL_TRIES = 4;
 /** Answers to the end of an upload: it is gone, was gone, or is not where its Location says. */
@@ -22,7 +24,12 @@ const COMMIT_RATE = 10_000;
 
 /** A blob on its way to a registry, piece by piece. Calls must not overlap. */
 export interface BlobUpload {
-  /** Takes bytes, and sends them when there are enough. They must not be changed afterwards. */
+  /** Bytes that are sent at a time, but at the end. */
+  readonly chunkSize: number;
+  /**
+   * Takes bytes, and sends them when there are enough. They must not be changed afterwards, unless they are {@link chunkSize}
+   * or more: those are sent when this is done.
+   */
   write(chunk: Buffer): Promise<void>;
   /** Sends the rest, and has the registry check the digest and keep the blob. DigestMismatch if it is another. */
   commit(digest: string): Promise<void>;
@@ -105,7 +112,7 @@ class ChunkedUpload implements BlobUpload {
   readonly #ref: Repository;
   readonly #call: CallOptions;
   readonly #subject: string;
-  readonly #chunkSize: number;
+  readonly chunkSize: number;
   /** Where the next request of this upload goes: every answer names a new one. */
   #location: URL;
   #sent = 0;
@@ -117,14 +124,14 @@ class ChunkedUpload implements BlobUpload {
     this.#ref = ref;
     this.#call = call;
     this.#subject = opened.request.subject;
-    this.#chunkSize = chunkSize;
+    this.chunkSize = chunkSize;
     this.#location = resolveLocation(opened);
   }
 
   async write(chunk: Buffer): Promise<void> {
     this.#gathered.push(chunk);
     this.#gatheredBytes += chunk.length;
-    if (this.#gatheredBytes >= this.#chunkSize) {
+    if (this.#gatheredBytes >= this.chunkSize) {
       await this.#flush();
     }
   }
@@ -133,7 +140,25 @@ class ChunkedUpload implements BlobUpload {
     await this.#flush();
     const request = this.#request('PUT', withDigest(this.#location, digest), [201]);
     const extraTime = this.#sent / COMMIT_RATE;
-    checkStored(await this.#session.send({ ...request, extraTime }, this.#call), digest);
+    for (let breaks = 0; ; breaks += 1) {
+      try {
+        checkStored(await this.#session.send({ ...request, extraTime }, this.#call), digest);
+        return;
+      } catch (error) {
+        const isWorthAnother = isTransient(error) && breaks < COMMIT_RETRIES;
+        if (breaks === 0 && !isWorthAnother) {
+          throw error;
+        }
+        await this.#session.pause(breaks, this.#call);
+        // What was asked for may have been done, and the answer lost: then the upload is no longer known.
+        if (await this.#isStored(digest)) {
+          return;
+        }
+        if (!isWorthAnother) {
+          throw error;
+        }
+      }
+    }
   }
 
   async abort(): Promise<void> {
@@ -142,7 +167,8 @@ class ChunkedUpload implements BlobUpload {
   }
 
   async #flush(): Promise<void> {
-    const chunk = Buffer.concat(this.#gathered);
+    const [first = Buffer.of(), ...more] = this.#gathered;
+    const chunk = more.length === 0 ? first : Buffer.concat(this.#gathered);
     this.#gathered = [];
     this.#gatheredBytes = 0;
     const start = this.#sent;
@@ -190,6 +216,12 @@ class ChunkedUpload implements BlobUpload {
     }
     this.#location = resolveLocation(answer);
     return have;
+  }
+
+  async #isStored(digest: string): Promise<boolean> {
+    const request = blobRequest(this.#session, this.#ref, digest, 'HEAD');
+    const answer = await this.#session.send({ ...request, expect: [200, 404] }, this.#call);
+    return answer.status === 200 && contentLength(answer) === this.#sent;
   }
 
   #request(method: 'GET' | 'PUT' | 'PATCH', url: URL, expect: readonly number[]): ApiRequest {

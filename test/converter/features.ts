@@ -3,7 +3,7 @@ import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { zstdCompressSync } from 'node:zlib';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { buildTar, directory, file, layerOf, noise, type Layer } from '../support/image-builder.ts';
 import { gnuLong, paxHeader, rawTar, type RawEntry } from '../support/raw-tar.ts';
 
@@ -47,6 +47,17 @@ export const COMPRESSION: readonly Feature[] = [
         frames.push(zstdCompressSync(tar.subarray(at, at + 100_000)), skippable);
       }
       return [{ compression: 'zstd', tar, body: Buffer.concat(frames) }];
+    },
+  },
+  {
+    name: 'a gzip layer in many members, one of them empty',
+    async layers() {
+      const tar = await buildTar([file('big', noise(1 << 20, 'members')), file('more', 'x'.repeat(300_000))]);
+      const members: Buffer[] = [];
+      for (let at = 0; at < tar.length; at += 100_001) {
+        members.push(gzipSync(tar.subarray(at, at + 100_001)));
+      }
+      return [{ compression: 'gzip', tar, body: Buffer.concat([gzipSync(''), ...members]) }];
     },
   },
   { name: 'a layer that is not compressed', layers: async () => [layerOf(await buildTar([file('a', 'b')]), 'none')] },
@@ -148,6 +159,44 @@ export const CHANGES: readonly Feature[] = [
         text('usr/lib/a', 'b'),
       ),
     ],
+  },
+];
+
+/** Tars as ko, Jib and Bazel write them, so that the same files make the same image. */
+const reproducible = (mtime: number): Buffer[] => [
+  rawTar(
+    ...['./', './etc/', './home/', './home/nonroot/'].map((name) => folder(name, { mtime })),
+    text('./etc/passwd', 'nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin', { mtime }),
+  ),
+  rawTar(
+    folder('/var/run/ko', { mode: 0o555, mtime }),
+    text('/var/run/ko/HEAD', 'ref', { mode: 0o555, mtime }),
+    folder('/ko-app', { mode: 0o555, mtime }),
+    text('/ko-app/app', 'program', { mode: 0o555, mtime }),
+  ),
+  rawTar(
+    folder('app/', { mtime: 1 }),
+    folder('app/libs/', { mtime: 1 }),
+    text('app/libs/a-1.0.jar', 'library', { mtime: 1 }),
+    text('app/libs/b-1.0.jar', 'library', { mtime: 1 }),
+  ),
+  rawTar(
+    folder('app/', { mtime: 1 }),
+    folder('app/classes/', { mtime: 1 }),
+    text('app/classes/Main.class', 'class', { mtime: 1 }),
+  ),
+  rawTar(
+    text('./app/classes/Main.class', 'of another layer', { mode: 0o555, mtime }),
+    text('./srv/without/folders', 'kept', { mode: 0o555, mtime }),
+    { name: './srv/link', type: '2', linkname: 'without/folders', mtime },
+  ),
+];
+
+export const BUILDERS: readonly Feature[] = [
+  {
+    name: 'what ko, Jib and Bazel put into reproducible layers: times of 0 and 1, names from the root, folders without entries',
+    layers: async () => reproducible(0).map((tar) => layerOf(tar)),
+    means: async () => reproducible(1),
   },
 ];
 

@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { buildImage, pushImage } from '../support/image-builder.ts';
 import { extractLayers } from '../support/rootfs.ts';
 import { compareTrees } from '../support/tree-compare.ts';
-import { ATTRIBUTES, CHANGES, COMPRESSION, CONTENT, LINKS, NAMES } from './features.ts';
+import { ATTRIBUTES, BUILDERS, CHANGES, COMPRESSION, CONTENT, LINKS, NAMES } from './features.ts';
 import { startHarness, succeeded, type Harness } from './harness.ts';
 import { mountArtifact } from './mounted.ts';
 
@@ -18,7 +18,7 @@ after(() => harness[Symbol.asyncDispose]());
 
 /** RAFS v5 has trees of its own, and the same content. */
 const FEATURES = {
-  RafsV6: [...COMPRESSION, ...CHANGES, ...LINKS, ...NAMES, ...ATTRIBUTES, ...CONTENT],
+  RafsV6: [...COMPRESSION, ...BUILDERS, ...CHANGES, ...LINKS, ...NAMES, ...ATTRIBUTES, ...CONTENT],
   RafsV5: [...CHANGES, ...LINKS, ...NAMES, ...ATTRIBUTES],
 };
 let images = 0;

@@ -106,7 +106,10 @@ function extended(header: TarEntry, { isGlobal, records, name, linkname }: Exten
     size: /[1-6]/.test(type) ? 0 : numberOf('size', header.size),
     mtime,
     xattrs: new Map(
-      records.flatMap(([key, value]) => (key.startsWith(XATTR) ? [[key.slice(XATTR.length), value] as const] : [])),
+      // Copied: the contents of a layer keep them, and would keep the piece of the tar with them.
+      records.flatMap(([key, value]) =>
+        key.startsWith(XATTR) ? [[key.slice(XATTR.length), Buffer.from(value)] as const] : [],
+      ),
     ),
     sparse,
     inHeader: isSame && !isGlobal && sparse === undefined,

@@ -1,4 +1,5 @@
 import type { LayerMeter } from '../bounds.ts';
+import { batch } from './batch.ts';
 import { byteReader, type ByteReader } from './bytes.ts';
 import { namesOnTheWay, place, type LayerContents } from './contents.ts';
 import { nextEntry, type ReadEntry } from './entry.ts';
@@ -12,8 +13,8 @@ const MAX_ID = 2 ** 32 - 1;
 
 const ZEROS = Buffer.alloc(BLOCK);
 
-/** Bytes that are handed on at a time at least, but at the end. */
-const BATCH = 64 * 1024;
+/** Bytes of a file that are waited for as a whole: most files are small, and a stream costs more. */
+const SMALL = 64 * 1024;
 
 /** Times that Go's containers keep: others become the first. nydusd shows the time of the mount in place of 0. */
 const FIRST_TIME = 1;
@@ -36,8 +37,7 @@ export async function* rewriteTar(
   meter: LayerMeter,
 ): AsyncGenerator<Buffer> {
   const bytes = byteReader(metered(source, meter));
-  let batch: Buffer[] = [];
-  let length = 0;
+  const out = batch();
   for (;;) {
     const entry = await nextEntry(bytes);
     if (entry === undefined) {
@@ -46,27 +46,20 @@ export async function* rewriteTar(
     meter.entry(entry.sparse?.size ?? entry.size, entry.size);
     const placed = place(known(entry), contents);
     meter.comparisons(placed === undefined ? 0 : namesOnTheWay(placed.name, contents));
-    const headers = placed === undefined ? [] : headersOf(placed);
-    batch.push(...headers);
-    length += headers.reduce((sum, part) => sum + part.length, 0);
+    out.push(...(placed === undefined ? [] : headersOf(placed)));
     for await (const part of isSmall(entry) ? [await bytes.need(entry.size)] : contentOf(entry, bytes)) {
       if (placed !== undefined) {
-        batch.push(part);
-        length += part.length;
+        out.push(part);
       }
-      if (length >= BATCH) {
-        yield Buffer.concat(batch, length);
-        [batch, length] = [[], 0];
+      if (out.isFull()) {
+        yield* out.take();
       }
     }
-    if (placed !== undefined) {
-      const end = padding(placed.size);
-      batch.push(ZEROS.subarray(0, end));
-      length += end;
-    }
+    out.push(...(placed === undefined ? [] : [ZEROS.subarray(0, padding(placed.size))]));
     await bytes.skip(padding(entry.size));
   }
-  yield Buffer.concat([...batch, Buffer.alloc(2 * BLOCK)]);
+  out.push(Buffer.alloc(2 * BLOCK));
+  yield* out.take();
   await bytes.skip(Infinity);
 }
 
@@ -78,9 +71,9 @@ export async function* metered(source: AsyncIterable<Buffer>, meter: LayerMeter)
   }
 }
 
-/** Whether the content of an entry comes as it is and fits into a batch: most files are small, and a stream costs more. */
+/** Whether the content of an entry comes as it is and is small. */
 function isSmall({ size, sparse }: ReadEntry): boolean {
-  return sparse === undefined && size <= BATCH;
+  return sparse === undefined && size <= SMALL;
 }
 
 /** The content of an entry as it was before the tar. */
