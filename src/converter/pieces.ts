@@ -11,7 +11,8 @@ const spare: Buffer[] = [];
  * Reads a pipe to its end, in pieces of so many bytes, the last one shorter. Two buffers take turns, so that bytes are neither
  * copied nor left for the garbage collector, which would cost more than all else that is done with them.
  * @param fd open without blocking; closed at the end.
- * @returns pieces, each good until the next is asked for. They throw where the signal is aborted.
+ * @returns pieces, each good until the next is asked for, and a shorter last one for good: whoever gathers bytes to send them
+ * when there are enough may still hold it then. They throw where the signal is aborted.
  */
 export function readPieces(fd: number, size: number, signal: AbortSignal): AsyncGenerator<Buffer> {
   const buffers: Buffer[] = [];
@@ -55,7 +56,7 @@ export function readPieces(fd: number, size: number, signal: AbortSignal): Async
         socket.resume();
       }
       if (filled > 0) {
-        yield bufferOf(whole).subarray(0, filled);
+        yield Buffer.from(bufferOf(whole).subarray(0, filled));
       }
     } finally {
       socket.destroy();

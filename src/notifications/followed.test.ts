@@ -2,10 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FollowedTags } from './followed.ts';
 
-function followed(images: Readonly<Record<string, string>>, hosts: readonly string[] = []): FollowedTags {
+function followed(
+  images: Readonly<Record<string, string | readonly string[]>>,
+  hosts: readonly string[] = [],
+): FollowedTags {
   const tags = new FollowedTags(hosts);
   for (const [key, image] of Object.entries(images)) {
-    tags.set(key, image);
+    tags.set(key, [image].flat());
   }
   return tags;
 }
@@ -47,10 +50,21 @@ test('a digest is not followed, nor what is no image', () => {
 
 test('who follows another tag now, or is gone, is not found any more, nor is the host of nobody', () => {
   const tags = followed({ a: 'r.test/shop/web:1', b: 'other.test/shop/web:1' });
-  tags.set('b', 'r.test/shop/web:2');
+  tags.set('b', ['r.test/shop/web:2']);
   assert.deepEqual(tags.followersOf({ ...WEB, host: 'other.test' }), ['a'], 'nobody knows that host any more');
   tags.delete('a');
   tags.delete('a');
   assert.deepEqual(tags.followersOf({ ...WEB, host: undefined }), []);
   assert.deepEqual(tags.followersOf({ ...WEB, tag: '2', host: 'r.test' }), ['b']);
+});
+
+test('who follows several tags is found by each, once, until it follows others', () => {
+  const tags = followed({ a: ['r.test/shop/web:1', 'other.test/nydus/web:1-nydus'] });
+  const nydus = { repository: 'nydus/web', tag: '1-nydus' };
+  assert.deepEqual(tags.followersOf({ ...WEB, host: 'r.test' }), ['a']);
+  assert.deepEqual(tags.followersOf({ ...nydus, host: 'other.test' }), ['a']);
+  assert.deepEqual(tags.followersOf({ ...nydus, host: 'r.test' }), [], 'the half of another registry');
+  tags.set('a', ['r.test/shop/web:1']);
+  assert.deepEqual(tags.followersOf({ ...nydus, host: undefined }), []);
+  assert.deepEqual(tags.followersOf({ ...WEB, host: undefined }), ['a']);
 });

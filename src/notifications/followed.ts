@@ -1,4 +1,4 @@
-import { canonicalHost, InvalidReferenceError, parseReference, type Reference } from '../registry/reference.ts';
+import { canonicalHost, InvalidReferenceError, parseReference } from '../registry/reference.ts';
 import type { PushedTag } from './pushed.ts';
 
 /**
@@ -8,10 +8,10 @@ import type { PushedTag } from './pushed.ts';
  */
 export class FollowedTags {
   readonly #known: ReadonlySet<string>;
-  readonly #sources = new Map<string, Reference>();
+  readonly #images = new Map<string, readonly Followed[]>();
   /** `repository:tag` → keys. */
   readonly #followers = new Map<string, Set<string>>();
-  /** How many sources each host has. */
+  /** How many images each host has. */
   readonly #hosts = new Map<string, number>();
 
   /** @param hosts that are known beside those of the images that are followed */
@@ -19,55 +19,61 @@ export class FollowedTags {
     this.#known = new Set(hosts.map(canonicalHost));
   }
 
-  /** Has `key` follow an image, and none that it followed before. A digest never moves: it is not followed, nor is what is no reference. */
-  set(key: string, image: string): void {
+  /** Has `key` follow images, and none that it followed before. A digest never moves: it is not followed, nor is what is no reference. */
+  set(key: string, images: readonly string[]): void {
     this.delete(key);
-    const source = parse(image);
-    if (source?.tag === undefined || source.digest !== undefined) {
-      return;
+    const followed = images.flatMap((image) => followable(image) ?? []);
+    for (const { registry, name } of followed) {
+      const followers = this.#followers.get(name) ?? new Set();
+      this.#followers.set(name, followers.add(key));
+      this.#hosts.set(registry, (this.#hosts.get(registry) ?? 0) + 1);
     }
-    const name = nameOf(source.repository, source.tag);
-    const followers = this.#followers.get(name) ?? new Set();
-    this.#followers.set(name, followers.add(key));
-    this.#sources.set(key, source);
-    this.#hosts.set(source.registry, (this.#hosts.get(source.registry) ?? 0) + 1);
+    this.#images.set(key, followed);
   }
 
   /** Has `key` follow nothing. */
   delete(key: string): void {
-    const source = this.#sources.get(key);
-    if (source?.tag === undefined) {
-      return;
+    for (const { registry, name } of this.#images.get(key) ?? []) {
+      const followers = this.#followers.get(name);
+      followers?.delete(key);
+      if (followers?.size === 0) {
+        this.#followers.delete(name);
+      }
+      const left = (this.#hosts.get(registry) ?? 0) - 1;
+      if (left > 0) {
+        this.#hosts.set(registry, left);
+      } else {
+        this.#hosts.delete(registry);
+      }
     }
-    const name = nameOf(source.repository, source.tag);
-    const followers = this.#followers.get(name);
-    followers?.delete(key);
-    if (followers?.size === 0) {
-      this.#followers.delete(name);
-    }
-    this.#sources.delete(key);
-    const left = (this.#hosts.get(source.registry) ?? 0) - 1;
-    if (left > 0) {
-      this.#hosts.set(source.registry, left);
-    } else {
-      this.#hosts.delete(source.registry);
-    }
+    this.#images.delete(key);
   }
 
   /** The keys that follow a tag. */
   followersOf({ host, repository, tag }: Pick<PushedTag, 'host' | 'repository' | 'tag'>): string[] {
-    const followers = [...(this.#followers.get(nameOf(repository, tag)) ?? [])];
+    const name = nameOf(repository, tag);
+    const followers = [...(this.#followers.get(name) ?? [])];
     const registry = host === undefined ? undefined : canonicalHost(host);
     if (registry === undefined || !(this.#known.has(registry) || this.#hosts.has(registry))) {
       return followers;
     }
-    return followers.filter((key) => this.#sources.get(key)?.registry === registry);
+    return followers.filter((key) =>
+      this.#images.get(key)?.some((image) => image.name === name && image.registry === registry),
+    );
   }
 }
 
-function parse(image: string): Reference | undefined {
+/** A tag as it is followed. */
+interface Followed {
+  registry: string;
+  /** `repository:tag`. */
+  name: string;
+}
+
+function followable(image: string): Followed | undefined {
   try {
-    return parseReference(image);
+    const { registry, repository, tag, digest } = parseReference(image);
+    return tag === undefined || digest !== undefined ? undefined : { registry, name: nameOf(repository, tag) };
   } catch (error) {
     if (error instanceof InvalidReferenceError) {
       return undefined;

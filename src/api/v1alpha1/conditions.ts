@@ -98,6 +98,8 @@ export const AcceleratedImageReason = {
   SignatureInvalid: 'SignatureInvalid',
   /** Signed=True: the artifact is signed with the operator's key, and says how it was made. */
   Signed: 'Signed',
+  /** Signed=False: the operator does not sign what it adopts; whoever builds it does. */
+  Adopted: 'Adopted',
   /** Signed=False (Ready=False for a new artifact): the operator's signing key is missing or unusable; its admin must act. */
   SigningKeyUnusable: 'SigningKeyUnusable',
   /** Replicated=True: every region has a verified copy of the artifact. */

@@ -1,4 +1,4 @@
-import { AcceleratedImageReason as Reason } from '../../api/v1alpha1/conditions.ts';
+import { AcceleratedImageReason as Reason, SIGNED } from '../../api/v1alpha1/conditions.ts';
 import { RegistryError } from '../../registry/errors.ts';
 import { formatReference, parseReference } from '../../registry/reference.ts';
 import { parseDuration } from '../duration.ts';
@@ -8,6 +8,7 @@ import { checkAdoptable, type Adopted } from './adoption-check.ts';
 import { findAdoptable, orUndefined, type Search } from './adoption-find.ts';
 import { CONTINUE, credentialsFor, targetCredentials } from './pass.ts';
 import type { Dependencies, Pass, StepResult } from './pass.ts';
+import { setTrust } from './trust-condition.ts';
 
 /** What is wrong with what was found, and not with finding it. */
 const UNUSABLE: readonly string[] = [Reason.ArtifactMissing, Reason.ArtifactMismatch, Reason.VerificationFailed];
@@ -22,6 +23,7 @@ const DAMAGED: readonly RegistryError['kind'][] = ['DigestMismatch', 'TooLarge',
 export async function adopt(pass: Pass, deps: Dependencies): Promise<StepResult> {
   const { status, image } = pass;
   delete status.conversion;
+  sayWhoSigns(pass, deps);
   const verified = isUnchanged(pass);
   if (verified && status.source?.resolvedAt === image.status?.source?.resolvedAt) {
     return CONTINUE;
@@ -51,6 +53,13 @@ export async function adopt(pass: Pass, deps: Dependencies): Promise<StepResult>
   } catch (error) {
     throw fromRegistryError(error, interval);
   }
+}
+
+/** The operator vouches for what it had made, and for nothing that something else made: whoever made that signs it. */
+function sayWhoSigns(pass: Pass, deps: Dependencies): void {
+  const message = `${pass.image.spec.source.image}: the Nydus image is adopted, and whoever builds it signs it`;
+  const is = { status: 'False' as const, reason: Reason.Adopted, message };
+  setTrust(pass, deps, SIGNED, deps.config.trust.signing === undefined ? undefined : is);
 }
 
 /** Whether there is an artifact that was adopted, of the source as it is now and for the spec as it is. */

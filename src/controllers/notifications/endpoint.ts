@@ -7,6 +7,7 @@ import { FollowedTags } from '../../notifications/followed.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Informer } from '../../runtime/informer.ts';
 import { keyOf } from '../../runtime/object.ts';
+import { followedImages } from './followed-images.ts';
 import { createMarks } from './marks.ts';
 import type { NotificationMetrics } from './metrics.ts';
 import { createReceiver } from './receive.ts';
@@ -30,7 +31,7 @@ export function createNotificationEndpoint(o: EndpointOptions): NotificationServ
   const { client, images, clock, log, metrics, port } = o;
   const followed = new FollowedTags(o.config.registries.map(({ host }) => host));
   images.onChange(({ type, object }) =>
-    type === 'deleted' ? followed.delete(keyOf(object)) : followed.set(keyOf(object), object.spec.source.image),
+    type === 'deleted' ? followed.delete(keyOf(object)) : followed.set(keyOf(object), followedImages(object.spec)),
   );
   const marks = createMarks(client, clock);
   return createNotificationServer({

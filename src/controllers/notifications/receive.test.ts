@@ -6,6 +6,7 @@ import type { AcceleratedImage } from '../../api/v1alpha1/acceleratedimage.ts';
 import { FollowedTags } from '../../notifications/followed.ts';
 import { keyOf } from '../../runtime/object.ts';
 import { Store } from '../../runtime/store.ts';
+import { followedImages } from './followed-images.ts';
 import { createReceiver, type Received } from './receive.ts';
 
 const OLD = `sha256:${'a'.repeat(64)}`;
@@ -27,7 +28,7 @@ async function receive(
   const followed = new FollowedTags([]);
   for (const object of objects) {
     images.upsert(object);
-    followed.set(keyOf(object), object.spec.source.image);
+    followed.set(keyOf(object), followedImages(object.spec));
   }
   const marked: string[] = [];
   const marks = {
@@ -86,4 +87,18 @@ test('what nobody follows, what is about something else and what is nothing at a
 test('it is not received before every mark is written', async () => {
   const mark = (): Promise<void> => Promise.reject(new Error('the API server is away'));
   await assert.rejects(receive({ image: 'registry.test/web:1' }, [following('a')], { mark }), /is away/);
+});
+
+test('a pushed Nydus half wakes who adopts it, and nobody who makes his own', async () => {
+  const adopting = acceleratedImage('adopting', {
+    spec: {
+      source: { image: 'registry.test/web:1' },
+      target: { repository: 'nydus.test/web' },
+      conversion: { mode: 'Adopt' },
+    },
+    status: { source: SOURCE },
+  });
+  const { marked } = await receive({ image: 'nydus.test/web:1-nydus', digest: NEW }, [adopting, following('own')]);
+  assert.deepEqual(marked, ['adopting']);
+  assert.deepEqual((await receive({ image: 'registry.test/web:1', digest: NEW }, [adopting])).marked, ['adopting']);
 });

@@ -26,7 +26,7 @@ export interface Received {
 export type Receive = (body: string) => Promise<Received>;
 
 /**
- * Makes it. A notification is a hint: the objects whose source is a tag that it names are marked, and the leader asks their
+ * Makes it. A notification is a hint: the objects that follow a tag that it names are marked, and the leader asks their
  * registry what the tag means. Nothing else of it is used, so who holds a token can have registries asked, and no more.
  */
 export function createReceiver({ followed, images, marks }: ReceiveOptions): Receive {
