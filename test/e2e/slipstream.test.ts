@@ -9,7 +9,7 @@ const INSIDE = join(import.meta.dirname, 'inside');
 test('Slipstream in a cluster of real parts, installed by Helm from its own image', async () => {
   // Out here, where packages can be had: the cluster's namespaces reach nothing else.
   await prepareOperatorImage();
-  const tests = ['operator.ts', 'learn.ts', 'faults.ts', 'hold.ts', 'availability.ts'].map((name) =>
+  const tests = ['operator.ts', 'learn.ts', 'faults.ts', 'hold.ts', 'trust.ts', 'availability.ts'].map((name) =>
     join(INSIDE, name),
   );
   const options = ['--name', `e2e-${process.pid}`, '--nodes', '2', '--seed'];
