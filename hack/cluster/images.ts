@@ -10,9 +10,6 @@ import { execute } from '../tools/process.ts';
 const PAUSE_SOURCE = fileURLToPath(new URL('pause.c', import.meta.url));
 const BUSYBOX = '/bin/busybox';
 
-/** Debian packages that the images of the cluster itself are made from. */
-export const IMAGE_PACKAGES = ['gcc', 'libc6-dev', 'busybox-static'];
-
 /** Makes a root filesystem tar in the cache, once per key, from a folder that `fill` fills. */
 async function cachedRootfs(name: string, key: Buffer, fill: (root: string) => Promise<void>): Promise<string> {
   const digest = createHash('sha256').update(key).digest('hex').slice(0, 12);

@@ -1,19 +1,10 @@
 import { ensurePackages } from '../tools/debian.ts';
 import { ensureTools } from '../tools/ensure.ts';
+import { CLUSTER_PACKAGES } from '../tools/packages.ts';
 import type { Progress } from '../tools/progress.ts';
-import { busyboxRootfs, IMAGE_PACKAGES, pauseRootfs } from './images.ts';
+import { busyboxRootfs, pauseRootfs } from './images.ts';
 import type { ClusterOptions } from './options.ts';
 import { startSandbox } from './sandbox.ts';
-
-const PACKAGES = [
-  'runc',
-  'containernetworking-plugins',
-  'iptables',
-  'conntrack',
-  'iproute2',
-  'tini',
-  ...IMAGE_PACKAGES,
-];
 
 /** The programs that every cluster runs. */
 export const CLUSTER_TOOLS = [
@@ -51,7 +42,7 @@ export async function bringUp(options: ClusterOptions, { attached, progress, sig
   const tools = options.seed ? [...CLUSTER_TOOLS, ...DRAGONFLY_TOOLS] : CLUSTER_TOOLS;
   await progress.step(`cluster ${options.name}`, async () => {
     await progress.step('tools', async () => {
-      await ensurePackages(PACKAGES, progress, signal);
+      await ensurePackages(CLUSTER_PACKAGES, progress, signal);
       await ensureTools(tools, { progress, signal });
       await Promise.all([pauseRootfs(), busyboxRootfs()]);
     });

@@ -4,6 +4,7 @@ import { copyFile, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { ensurePackages } from '../tools/debian.ts';
 import { cacheDirectory, toolPath } from '../tools/locate.ts';
 import { execute, runLogged } from '../tools/process.ts';
 import type { Progress } from '../tools/progress.ts';
@@ -18,7 +19,7 @@ const FOLDER = 'opt/inference';
 const STABLE_TAR = ['--sort=name', '--owner=0', '--group=0', '--numeric-owner', '--mtime=@0'];
 
 /** Debian packages that making the image needs. */
-export const IMAGE_BUILD_PACKAGES = ['mmdebstrap', 'python3-pip'];
+const BUILD_PACKAGES = ['mmdebstrap', 'python3-pip'];
 
 /** The demo's image before it is pushed. */
 export interface InferenceImage {
@@ -39,6 +40,7 @@ export async function makeInferenceImage(progress: Progress): Promise<InferenceI
   for (const file of files) key.update(file);
   const folder = join(cacheDirectory(), 'images', `inference-${key.digest('hex').slice(0, 12)}`);
   if (!existsSync(folder)) {
+    await ensurePackages(BUILD_PACKAGES, progress);
     const work = await mkdtemp(join(tmpdir(), 'slipstream-inference-'));
     const draft = `${folder}.${process.pid}`;
     try {

@@ -5,11 +5,10 @@ import { join } from 'node:path';
 import { runInFreshCluster } from '../cluster/fresh.ts';
 import { CLUSTER_TOOLS, DRAGONFLY_TOOLS } from '../cluster/prepare.ts';
 import { prepareOperatorImage } from '../image/build.ts';
-import { ensurePackages } from '../tools/debian.ts';
 import { ensureTools, isCached } from '../tools/ensure.ts';
 import { createProgress } from '../tools/progress.ts';
 import type { Figure } from '../figures.ts';
-import { IMAGE_BUILD_PACKAGES, makeInferenceImage } from './image.ts';
+import { makeInferenceImage } from './image.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const progress = createProgress();
@@ -17,7 +16,6 @@ const work = await mkdtemp(join(tmpdir(), 'slipstream-demo-'));
 const output = join(work, 'figures');
 try {
   await writeFile(output, '');
-  await ensurePackages(IMAGE_BUILD_PACKAGES, progress);
   // Side by side: the image is made of what comes over the network, the tools of what the compilers make.
   await Promise.all([ensureTools(['helm', ...CLUSTER_TOOLS], { progress }), makeInferenceImage(progress)]);
   // Out here, where packages can be had: the cluster's namespaces reach nothing else.
