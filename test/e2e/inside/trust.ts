@@ -8,7 +8,6 @@ import { fileURLToPath } from 'node:url';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { extract, pack } from 'tar-stream';
 import type { ClusterNode } from '../../../hack/cluster/cluster.ts';
-import { coldNode } from '../../../hack/cluster/cold.ts';
 import { toolPath } from '../../../hack/tools/locate.ts';
 import { execute } from '../../../hack/tools/process.ts';
 import { pods, secrets } from '../../../src/kube/resources.ts';
@@ -80,7 +79,6 @@ async function validateSignatures(publicKey: string): Promise<void> {
   await writeFile(key, publicKey);
   const image = `[image]\n  validate_signature = true\n  public_key_file = '${key}'\n`;
   await writeFile(config, `${await readFile(config, 'utf8')}${image}`);
-  await coldNode(node);
   await world.cluster.control(`${node.name}-nydus-snapshotter`, 'stop');
   await world.cluster.control(`${node.name}-nydus-snapshotter`, 'start');
 }
