@@ -80,6 +80,24 @@ function program(signal: AbortSignal): Command {
       await runReleaseCommand({ ...flags, userAgent: USER_AGENT, log }, signal);
     });
   root
+    .command('unfinalize')
+    .description('before an uninstallation: take the finalizer from every AcceleratedImage, while nobody leads')
+    .addOption(
+      new Option('--namespace <name>', "the operator's own namespace").env('POD_NAMESPACE').makeOptionMandatory(),
+    )
+    .addOption(
+      new Option('--identity <name>', "who has the leader's Lease meanwhile").env('POD_NAME').default(hostname()),
+    )
+    .option(
+      '--kubeconfig <path>',
+      'kubeconfig file; without it the one of the environment, or the ServiceAccount of the Pod',
+    )
+    .action(async (flags: UnfinalizeFlags) => {
+      const { runUnfinalizeCommand } = await import('./controllers/uninstall/command.ts');
+      const log = createLogger({ level: root.opts<GlobalFlags>().logLevel });
+      await runUnfinalizeCommand({ ...flags, userAgent: USER_AGENT, log }, signal);
+    });
+  root
     .command('convert')
     .description('convert one image; the worker of a conversion Job')
     .requiredOption('--request <json>', 'what to convert, and how')
@@ -313,6 +331,12 @@ interface ReleaseFlags {
   lease: string;
   healthPort: number;
   stop: boolean;
+}
+
+interface UnfinalizeFlags {
+  namespace: string;
+  identity: string;
+  kubeconfig?: string;
 }
 
 interface ConvertFlags {

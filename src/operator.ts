@@ -31,7 +31,7 @@ import { StatusWriter } from './controllers/status-writer.ts';
 import { listWatch, loadKubeClient } from './kube/client.ts';
 import type { KubeClient, Selectors } from './kube/client.ts';
 import { EventRecorder } from './kube/events.ts';
-import { leaseLock } from './kube/lease.ts';
+import { LEADER_LEASE, leaseLock } from './kube/lease.ts';
 import {
   acceleratedImages,
   horizontalPodAutoscalers,
@@ -70,7 +70,6 @@ import { ADMISSION, ADMISSION_BUDGET, createNotifier } from './webhook/notify.ts
 import { createWebhookServer } from './webhook/server.ts';
 import type { AllowedClients } from './webhook/server.ts';
 
-const LEASE = 'slipstream';
 /** A worker soon has better things to do than to wait for a registry that hangs: the work queue comes back to it. */
 const REGISTRY_TIMEOUTS = { connect: 5000, headers: 10_000, exchange: 20_000 };
 /** Registries are asked again after a second first, and every five minutes at the longest. */
@@ -307,7 +306,7 @@ export async function runOperator(options: OperatorOptions, signal: AbortSignal)
   }
 
   const elector = new LeaderElector({
-    lock: leaseLock(client, { namespace, name: LEASE }),
+    lock: leaseLock(client, { namespace, name: LEADER_LEASE }),
     // The Pod's name alone would make a restarted process take its last run's lease for its own.
     identity: `${options.identity}_${randomUUID()}`,
     clock,

@@ -4,6 +4,9 @@ import { isNotFound } from './errors.ts';
 import { microTime } from './json.ts';
 import { leases, type Lease } from './resources.ts';
 
+/** Name of the Lease of the replica that leads, in the operator's own namespace. */
+export const LEADER_LEASE = 'slipstream';
+
 const EPOCH = new Date(0);
 
 /** A lock in a Lease (client-go resourcelock.LeaseLock); the holder needs get, create and update on it. */

@@ -8,11 +8,12 @@ import { dump, load } from 'js-yaml';
 import { z } from 'zod';
 import { type KubeClient, loadKubeClient } from '../../src/kube/client.ts';
 import { isForbidden, isNotFound } from '../../src/kube/errors.ts';
-import { mutatingWebhookConfigurations, rewriteTables, secrets } from '../../src/kube/resources.ts';
+import { acceleratedImages, mutatingWebhookConfigurations, rewriteTables, secrets } from '../../src/kube/resources.ts';
 import { type Envtest, startEnvtest } from '../envtest/envtest.ts';
 import { freePorts } from '../envtest/ports.ts';
 import { startProcess } from '../envtest/process.ts';
 import { until } from '../support/until.ts';
+import { runJobHook } from './job-hook.ts';
 import { CHART, helm, NAMESPACE, RELEASE, VALUES } from './chart.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
@@ -182,8 +183,13 @@ describe('the installed chart', () => {
     assert.doesNotMatch(await readFile(log, 'utf8'), /forbidden/i);
   });
 
-  test('uninstalling keeps the kinds and their objects, and takes the webhook away', async () => {
-    await release('uninstall', RELEASE);
+  test('uninstalling keeps the kinds and their objects, takes their finalizers by the rights of its hook, and the webhook away', async () => {
+    const ref = { namespace: 'team-a', name: 'web' };
+    const finalizers = ['slipstream.dev/cleanup'];
+    const spec = { source: { image: 'registry.test/web:1' }, deletionPolicy: 'Delete' } as const;
+    await admin.create(acceleratedImages, { metadata: { ...ref, finalizers }, spec });
+    await Promise.all([release('uninstall', RELEASE), runJobHook(envtest, admin, NAMESPACE)]);
+    assert.equal((await admin.get(acceleratedImages, ref)).metadata.finalizers, undefined);
     await admin.raw('GET', '/apis/slipstream.dev/v1alpha1/acceleratedimages');
     await assert.rejects(admin.get(mutatingWebhookConfigurations, { name: RELEASE }), /not found/);
   });

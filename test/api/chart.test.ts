@@ -32,9 +32,17 @@ const NYDUSD_PROXY = {
   use_http: true,
 };
 
+/** Who has a role that is not the operator's, by the end of its name, as docs/security.md calls them. */
+const OTHERS = { '-release': 'releaser, ', '-uninstall': 'uninstallation, ' };
+
 /** Whether a ClusterRole is part of the cluster's roles for people, and so none of the operator's. */
 function isForPeople({ metadata }: Rendered): boolean {
   return Object.keys(metadata.labels ?? {}).some((label) => label.includes('/aggregate-to-'));
+}
+
+/** Helm runs hooks of one event by their weights, one after another. */
+function weightOf({ metadata }: Rendered): number {
+  return Number(metadata.annotations?.['helm.sh/hook-weight'] ?? 0);
 }
 
 describe('the chart, rendered', () => {
@@ -226,11 +234,37 @@ describe('the chart, rendered', () => {
   });
 
   test('an uninstallation lets every Pod go before it takes away who could', async () => {
-    const job = only(objects(await template(VALUES.hold)), 'Job');
-    assert.equal(job.metadata.annotations?.['helm.sh/hook'], 'pre-delete');
+    const job = objects(await template(VALUES.hold)).find(
+      ({ metadata }) => metadata.name === 'slipstream-release-stop',
+    );
+    assert.equal(job?.metadata.annotations?.['helm.sh/hook'], 'pre-delete');
     const { spec } = Template.parse(job).spec.template;
     assert.match(JSON.stringify(spec), /"release","--lease=slipstream-release","--stop"/);
     assert.match(JSON.stringify(spec), /"serviceAccountName":"slipstream-release"/);
+  });
+
+  test('whatever the values say, the last Job of an uninstallation takes the finalizers, by few rights of its own', async () => {
+    for (const values of Object.values(VALUES)) {
+      const rendered = objects(await template(values));
+      const hooks = rendered
+        .filter(({ metadata }) => metadata.annotations?.['helm.sh/hook']?.includes('pre-delete'))
+        .toSorted((a, b) => weightOf(a) - weightOf(b));
+      const last = hooks.pop();
+      assert.equal(last?.kind, 'Job');
+      assert.ok(hooks.every((hook) => weightOf(hook) < weightOf(last)));
+      const { spec } = Template.parse(last).spec.template;
+      assert.match(JSON.stringify(spec), /"args":\["unfinalize"\]/);
+      assert.match(JSON.stringify(spec), /"serviceAccountName":"slipstream-uninstall"/);
+      const own = rendered.filter(({ metadata }) => metadata.name === 'slipstream-uninstall').map(({ kind }) => kind);
+      assert.deepEqual(own.toSorted(), [
+        'ClusterRole',
+        'ClusterRoleBinding',
+        'Job',
+        'Role',
+        'RoleBinding',
+        'ServiceAccount',
+      ]);
+    }
   });
 
   test('the mode Policy is refused where Kubernetes has no stable MutatingAdmissionPolicies', async () => {
@@ -269,7 +303,7 @@ describe('the chart, rendered', () => {
       .filter((role) => role.kind.endsWith('Role') && !isForPeople(role))
       .flatMap((role) => {
         const own = role.metadata.namespace === NAMESPACE ? 'own' : 'named';
-        const who = role.metadata.name.endsWith('-release') ? 'releaser, ' : '';
+        const who = Object.entries(OTHERS).find(([suffix]) => role.metadata.name.endsWith(suffix))?.[1] ?? '';
         const where = `${who}${role.kind === 'ClusterRole' ? 'cluster' : own}`;
         return Rules.parse(role).rules.flatMap(({ apiGroups = [], resources = [], verbs = [] }) =>
           apiGroups.flatMap((group) =>
@@ -284,7 +318,9 @@ describe('the chart, rendered', () => {
       .flat();
     const text = await readFile(join(CHART, '../../docs/security.md'), 'utf8');
     const documented = [
-      ...text.matchAll(/^\| ((?:releaser, )?(?:cluster|own|named)) \| `(.+?)` \| ([a-z ]+) \| .+ \|$/gm),
+      ...text.matchAll(
+        /^\| ((?:releaser, |uninstallation, )?(?:cluster|own|named)) \| `(.+?)` \| ([a-z ]+) \| .+ \|$/gm,
+      ),
     ].flatMap(([, where, resource, verbs = '']) => verbs.split(' ').map((verb) => `${where} ${resource} ${verb}`));
     assert.deepEqual([...new Set(documented)].toSorted(), [...new Set(rights)].toSorted());
   });
@@ -337,7 +373,7 @@ describe('the chart on a real API server', () => {
     });
   }
 
-  test('the Pods of the operator and of the releaser meet the Pod Security level `restricted`', async () => {
+  test('every Pod of the chart meets the Pod Security level `restricted`', async () => {
     const rendered: Rendered[] = objects(await template(VALUES.hold));
     for (const workload of rendered.filter(({ kind }) => kind === 'Deployment' || kind === 'Job')) {
       const { template: own } = Template.parse(workload).spec;

@@ -208,32 +208,6 @@ describe('the history of an AcceleratedImage', { concurrency: true }, () => {
   });
 });
 
-describe('an artifact whose tags are deleted in the registry', { concurrency: true }, () => {
-  test('goes on to be what Pods run while the registry has it, and is converted again once it has not', async () => {
-    const { name, accelerate, push, current, converted, named } = newImage();
-    push('one');
-    await accelerate({});
-    const one = await converted();
-    const resolvedAt = async (): Promise<string> => (await current()).status?.source?.resolvedAt ?? '';
-    const before = await resolvedAt();
-    primary.content.deleteManifest(name, '1-nydus');
-    primary.content.deleteManifest(name, own(one));
-    await until('it was looked at again', async () => (await resolvedAt()) !== before);
-    assert.equal((await current()).status?.artifact?.digest, one);
-    assert.equal(named('1-nydus'), undefined);
-
-    // What a registry's garbage collection does next.
-    primary.content.deleteManifest(name, one);
-    // And of a cluster's, with the Job.
-    const job = (await current()).status?.conversion?.job;
-    await operator.client.delete(pods, { namespace, name: `${job}-pod` });
-    await until('the image is back', async () => {
-      return named(one) === one && named('1-nydus') === one && named(own(one)) === one;
-    });
-    assert.equal(await converted(), one);
-  });
-});
-
 describe('an AcceleratedImage that is deleted', { concurrency: true }, () => {
   test('takes the tags with it that it made, in every region, when asked to', async () => {
     const { name, accelerate, push, converted, gone, eventsOf, named } = newImage();

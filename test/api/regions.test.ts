@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -230,6 +230,27 @@ describe('the copies of an AcceleratedImage', () => {
     await accelerate([{ region: 'liar', repository: `${liar.host}/copies/${name}` }]);
     await replicated('False ReplicationFailed');
     assert.deepEqual(await statesOf(), { liar: 'Failed VerificationFailed' });
+  });
+
+  test('that a real registry hands out otherwise than it took them, as its disk was changed, are VerificationFailed', async () => {
+    const region = { region: 'rotten', repository: `${dying.host}/copies/${name}` };
+    await accelerate([region]);
+    await replicated('True Replicated');
+    const { digest = '' } = (await current()).status?.artifact ?? {};
+    const hex = digest.slice('sha256:'.length);
+    const stored = join(folder, 'dying/registry/docker/registry/v2/blobs/sha256', hex.slice(0, 2), hex, 'data');
+    const manifest = await readFile(stored, 'utf8');
+    await writeFile(
+      stored,
+      manifest.replace(/(?<="size":)\d/, (figure) => (figure === '1' ? '2' : '1')),
+    );
+
+    // Somebody else's object for the same copy finds it there, and sends nothing.
+    await operator.client.delete(acceleratedImages, { namespace, name });
+    await accelerate([region]);
+    assert.match(await replicated('False ReplicationFailed'), /^rotten: .*digest/);
+    assert.deepEqual(await statesOf(), { rotten: 'Failed VerificationFailed' });
+    assert.equal(await runsIn('rotten'), 'ReplicaNotReady');
   });
 
   test('to a registry that is down fail alone, with the reason and the time of the next attempt', async () => {

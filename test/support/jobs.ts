@@ -1,6 +1,8 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { toolPath } from '../../hack/tools/locate.ts';
+import { runConvertCommand } from '../../src/converter/command.ts';
 import { ConvertRequest } from '../../src/converter/options.ts';
 import type { ConvertSuccess } from '../../src/converter/result.ts';
 import { ownTag } from '../../src/converter/owntag.ts';
@@ -33,11 +35,13 @@ export const INSPECTION: NonNullable<ConvertSuccess['inspection']> = {
   ],
 };
 
+const QUIET = { userAgent: 'slipstream-test', logLevel: 'silent', stdout: { write: () => undefined } } as const;
+const NEVER = new AbortController().signal;
 const MERGE = 'application/merge-patch+json';
 
 /**
  * Does what a kubelet and the Job controller would do for the Jobs of a namespace, for as long as it is called again and
- * again: a conversion puts an artifact of the right annotations into its registry, a copy runs the real worker.
+ * again: a conversion to a double puts an artifact of the right annotations there, every other one and a copy run the real worker.
  * @param registries the doubles that artifacts are put into.
  * @param kind of the Jobs to run; all when empty.
  * @param only the name of the one Job to run.
@@ -63,7 +67,17 @@ export async function runJobs(
   async function work(job: Job): Promise<{ ok: boolean; message: string }> {
     const [command, ...args] = job.spec?.template.spec?.containers[0]?.args ?? [];
     const request = args.find((arg) => arg.startsWith('--request='))?.slice('--request='.length) ?? '';
-    return command === 'convert' ? converted(request, registries) : await copied(request);
+    if (command !== 'convert') {
+      return await worked((paths) => runReplicateCommand({ request, ...paths, ...QUIET }, NEVER));
+    }
+    const { target } = JSON.parse(request) as ConvertRequest;
+    return registries.some(({ host }) => host === parseReference(target).registry)
+      ? converted(request, registries)
+      : await worked(async ({ workDir, ...paths }) => {
+          const whole = JSON.stringify({ ...(JSON.parse(request) as ConvertRequest), workDir });
+          const command = { request: whole, nydusImage: toolPath('nydus-image'), ...paths, ...QUIET };
+          return await runConvertCommand(command, NEVER);
+        });
   }
 }
 
@@ -101,13 +115,14 @@ function converted(text: string, registries: readonly FaultyRegistry[]): { ok: b
   return { ok: true, message: JSON.stringify(result) };
 }
 
-async function copied(request: string): Promise<{ ok: boolean; message: string }> {
+/** Runs a real worker, and gives what it says at its end. */
+async function worked(
+  run: (paths: { workDir: string; terminationMessage: string }) => Promise<number>,
+): Promise<{ ok: boolean; message: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'job-'));
   try {
     const terminationMessage = join(folder, 'termination-log');
-    const stdout = { write: () => undefined };
-    const command = { request, terminationMessage, userAgent: 'slipstream-test', logLevel: 'silent', stdout };
-    const code = await runReplicateCommand(command, new AbortController().signal);
+    const code = await run({ workDir: join(folder, 'work'), terminationMessage });
     return { ok: code === 0, message: await readFile(terminationMessage, 'utf8') };
   } finally {
     await rm(folder, { recursive: true });

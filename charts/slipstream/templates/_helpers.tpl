@@ -57,9 +57,18 @@ app.kubernetes.io/name: {{ printf "%s-release" (include "slipstream.name" . | tr
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{/* What every Pod of the releaser has in common: where and as whom it runs. */}}
-{{- define "slipstream.releaserPod" -}}
-serviceAccountName: {{ include "slipstream.releaser" . }}
+{{/* Name of everything that belongs to the Job before an uninstallation. */}}
+{{- define "slipstream.uninstaller" -}}
+{{- printf "%s-uninstall" (include "slipstream.fullname" .) }}
+{{- end }}
+
+{{/* What Pods beside the operator's have in common: as which user and where they run. */}}
+{{- define "slipstream.helperPod" -}}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 65532
+  runAsGroup: 65532
+  seccompProfile: { type: RuntimeDefault }
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -72,15 +81,9 @@ nodeSelector: {{- toYaml . | nindent 2 }}
 {{- with .Values.tolerations }}
 tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
-securityContext:
-  runAsNonRoot: true
-  runAsUser: 65532
-  runAsGroup: 65532
-  seccompProfile: { type: RuntimeDefault }
 {{- end }}
 
-{{- define "slipstream.releaserContainer" -}}
-name: release
+{{- define "slipstream.helperContainer" -}}
 image: {{ include "slipstream.image" . }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 env:
@@ -91,13 +94,24 @@ env:
   - { name: NODE_OPTIONS, value: --max-semi-space-size=2 }
   - name: LOG_LEVEL
     value: {{ .Values.logLevel }}
-{{- with .Values.hold.resources }}
-resources: {{- toYaml . | nindent 2 }}
-{{- end }}
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true
   capabilities: { drop: [ALL] }
+{{- end }}
+
+{{/* What every Pod of the releaser has in common: as whom it runs, too. */}}
+{{- define "slipstream.releaserPod" -}}
+serviceAccountName: {{ include "slipstream.releaser" . }}
+{{ include "slipstream.helperPod" . }}
+{{- end }}
+
+{{- define "slipstream.releaserContainer" -}}
+name: release
+{{ include "slipstream.helperContainer" . }}
+{{- with .Values.hold.resources }}
+resources: {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{/* Who every Role and ClusterRole of the chart is bound to. */}}

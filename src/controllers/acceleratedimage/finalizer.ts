@@ -1,15 +1,15 @@
 import type { Logger } from 'pino';
 import type { AcceleratedImage } from '../../api/v1alpha1/acceleratedimage.ts';
 import { AcceleratedImageReason as Reason } from '../../api/v1alpha1/conditions.ts';
-import { CLEANUP_FINALIZER } from '../../api/v1alpha1/labels.ts';
 import type { EventRecorder } from '../../kube/events.ts';
 import { isNotFound } from '../../kube/errors.ts';
-import { acceleratedImages, jobs } from '../../kube/resources.ts';
+import { jobs } from '../../kube/resources.ts';
 import type { Outcome } from '../../runtime/controller.ts';
 import { isFinished } from './admission-queue.ts';
 import { neededByOthers } from './other-users.ts';
 import type { Dependencies } from './pass.ts';
 import { removeTags, type Fate } from './remove-tags.ts';
+import { hasFinalizer, setFinalizer } from './set-finalizer.ts';
 
 /** Pods that are admitted while the deletion gets around are there after this time. */
 const SETTLE_MS = 2000;
@@ -28,7 +28,7 @@ interface FinalizerDependencies extends Dependencies {
 export async function keepFinalizer(image: AcceleratedImage, deps: Dependencies, signal: AbortSignal): Promise<void> {
   const wanted = image.spec.deletionPolicy === 'Delete';
   if (wanted !== hasFinalizer(image)) {
-    await setFinalizer(image, wanted, deps, signal);
+    await setFinalizer(deps.client, image, wanted, signal);
   }
 }
 
@@ -64,7 +64,7 @@ export async function finalize(
       log.error({ err: error }, 'gave up removing the tags of an object that was deleted');
     }
   }
-  await setFinalizer(image, false, deps, signal);
+  await setFinalizer(deps.client, image, false, signal);
 }
 
 async function removeAll(
@@ -116,26 +116,4 @@ function announce(image: AcceleratedImage, fates: readonly Fate[], events: Event
     log.warn({ left }, 'left tags of an object that was deleted');
     events.event(image, 'Warning', Reason.TagsLeft, `${left.length} tags were left; ${first.message}`);
   }
-}
-
-function hasFinalizer({ metadata }: AcceleratedImage): boolean {
-  return metadata.finalizers?.includes(CLEANUP_FINALIZER) === true;
-}
-
-/** With the resourceVersion: the finalizers of others are not lost. */
-async function setFinalizer(
-  { metadata }: AcceleratedImage,
-  wanted: boolean,
-  { client }: Dependencies,
-  signal: AbortSignal,
-): Promise<void> {
-  const { namespace, name, resourceVersion, finalizers = [] } = metadata;
-  const others = finalizers.filter((finalizer) => finalizer !== CLEANUP_FINALIZER);
-  const body = { metadata: { resourceVersion, finalizers: wanted ? [...others, CLEANUP_FINALIZER] : others } };
-  const type = 'application/merge-patch+json';
-  await client.patch(acceleratedImages, { namespace, name }, body, type, {}, signal).catch((error: unknown) => {
-    if (!isNotFound(error)) {
-      throw error;
-    }
-  });
 }
