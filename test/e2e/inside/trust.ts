@@ -20,6 +20,7 @@ import { pushNoiseImage } from '../../support/noise-image.ts';
 import {
   accelerate,
   createPod,
+  isRewritten,
   namespace,
   openWorld,
   OPERATOR_NAMESPACE,
@@ -134,6 +135,8 @@ async function refusal(name: string, image: string): Promise<string> {
 
 describe('a node whose nydus-snapshotter validates signatures', () => {
   test('starts a Pod from an artifact that the operator signed', async () => {
+    // Each replica sees by itself that the artifact is Ready.
+    await until('Pods are rewritten', () => isRewritten(world, SOURCE, node.name));
     const command = ['/bin/sh', '-c', 'cat /noise | wc -c'];
     const admitted = await createPod(world, 'signed', { image: SOURCE, command, node: node.name });
     assert.equal(admitted.spec?.containers[0]?.image, artifact);

@@ -88,13 +88,16 @@ export async function createPod(
   });
 }
 
-/** Whether a Pod of the busybox image would be rewritten now, webhooks and all; rejects when the API server refuses it. */
-export async function isRewritten({ client }: World): Promise<boolean> {
+/** Whether a Pod of this image would be rewritten now, on this node if any, webhooks and all; rejects when the API server refuses it. */
+export async function isRewritten({ client }: World, image = BUSYBOX_IMAGE, node?: string): Promise<boolean> {
   const body = {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { generateName: 'asked-' },
-    spec: { containers: [{ name: 'main', image: BUSYBOX_IMAGE }] },
+    spec: {
+      ...(node === undefined ? {} : { nodeSelector: { 'kubernetes.io/hostname': node } }),
+      containers: [{ name: 'main', image }],
+    },
   };
   const admitted = await client.raw('POST', `/api/v1/namespaces/${namespace}/pods`, {
     query: { dryRun: 'All' },
