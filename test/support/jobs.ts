@@ -61,7 +61,13 @@ export async function runJobs(
       status?.conditions === undefined &&
       (only === undefined || metadata.name === only),
   );
-  await Promise.all(open.map((job) => finish(client, job, work(job))));
+  // One that fails, as its Job was deleted, must not have the others run again while they still do.
+  const ends = await Promise.allSettled(open.map((job) => finish(client, job, work(job))));
+  for (const end of ends) {
+    if (end.status === 'rejected') {
+      throw end.reason;
+    }
+  }
   return open.map(({ metadata }) => metadata.name);
 
   async function work(job: Job): Promise<{ ok: boolean; message: string }> {
