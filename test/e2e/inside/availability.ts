@@ -29,7 +29,6 @@ let world: World;
 before(async () => {
   world = await openWorld();
   await accelerate(world, 'available', BUSYBOX_IMAGE);
-  await until('Pods are rewritten', async () => await isRewritten(world));
 });
 
 after(() => world?.client.close());

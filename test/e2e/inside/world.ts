@@ -26,19 +26,21 @@ export async function openWorld(): Promise<World> {
   return { cluster: await openCluster(), client: loadKubeClient({ userAgent: 'slipstream-e2e' }) };
 }
 
-/** Applies an AcceleratedImage and waits until it is Ready. */
+/** Applies an AcceleratedImage and waits until it is Ready and Pods are rewritten: each replica learns of it by a watch of its own. */
 export async function accelerate(
-  { client }: World,
+  world: World,
   name: string,
   image: string,
   conversion: Partial<AcceleratedImage['spec']['conversion']> = {},
 ): Promise<AcceleratedImage> {
-  await client.apply(
+  await world.client.apply(
     acceleratedImages,
     { metadata: { namespace, name }, spec: { source: { image }, conversion } },
     { fieldManager: 'e2e' },
   );
-  return await ready({ client }, name);
+  const accelerated = await ready(world, name);
+  await until(`Pods of ${image} are rewritten`, () => isRewritten(world, image));
+  return accelerated;
 }
 
 export async function ready({ client }: Pick<World, 'client'>, name: string): Promise<AcceleratedImage> {
